@@ -1,0 +1,109 @@
+# What every script shares: strict mode, help, messages, the settings of a stack, its folders.
+# shellcheck shell=bash
+
+set -euo pipefail
+shopt -s inherit_errexit
+umask 022
+export LC_ALL=C.UTF-8
+PATH=$PATH:/usr/local/sbin:/usr/sbin:/sbin    # a normal user's PATH lacks the folders of nginx
+
+CHECKOUT=$(dirname "$(dirname "$(dirname "$(readlink -f "${BASH_SOURCE[0]}")")")")
+VAR=$(realpath --no-symlinks --canonicalize-missing "${QUARTET_VAR:-$CHECKOUT/var}")
+HTTP_PORT=${QUARTET_HTTP_PORT:-8080}
+INTERNAL_PORT=${QUARTET_INTERNAL_PORT:-8081}
+SYSTEM_PYTHON=/usr/bin/python3    # not a Python under somebody's home, which others may not read
+SERVICES=(microservice1 microservice2 microservice3 microservice4)
+readonly CHECKOUT VAR HTTP_PORT INTERNAL_PORT SYSTEM_PYTHON SERVICES
+
+# ---- messages
+
+say() { printf '%s\n' "$*"; }
+
+warn() { printf '%s\n' "$*" >&2; }
+
+abort() {
+  warn "${0##*/}: $*"
+  exit 1
+}
+
+# The header comment of a script is its help.
+usage() { sed -n '2,/^$/{s/^# \{0,1\}//;p}' "$0"; }
+
+help_if_asked() {
+  if [[ ${1:-} == --help || ${1:-} == -h ]]; then
+    usage
+    exit 0
+  fi
+}
+
+misused() {
+  warn "${0##*/}: $*"
+  warn "See ${0##*/} --help"
+  exit 2
+}
+
+# ---- steps: one line each with its time, the log's end if it fails
+
+seconds_since() {
+  local start=$1 now=${EPOCHREALTIME/[.,]/}
+  local tenths=$(((now - start) / 100000))
+  printf '%d.%d s' $((tenths / 10)) $((tenths % 10))
+}
+
+now() { printf '%s' "${EPOCHREALTIME/[.,]/}"; }
+
+# step TITLE HINT COMMAND...: run COMMAND with its output in a log; HINT says what to do if it fails.
+step() {
+  local title=$1 hint=$2 start log
+  shift 2
+  start=$(now)
+  log=$(mktemp "${TMPDIR:-/tmp}/quartet-step.XXXXXX")
+  if [[ -t 1 ]]; then printf '\r\e[K          %s ...' "$title"; fi
+  if ("$@") >"$log" 2>&1; then
+    if [[ -t 1 ]]; then printf '\r\e[K'; fi
+    printf '%8s  %s\n' "$(seconds_since "$start")" "$title"
+    rm -f "$log"
+  else
+    step_failed "$title" "$hint" "$log" "$(seconds_since "$start")"
+    rm -f "$log"
+    return 1
+  fi
+}
+
+step_failed() {
+  local title=$1 hint=$2 log=$3 time=$4
+  {
+    if [[ -t 2 ]]; then printf '\r\e[K'; fi
+    printf '%8s  %s: FAILED\n' "$time" "$title"
+    tail -n 20 "$log" | sed 's/^/            | /'
+    printf '          What to do: %s\n' "$hint"
+  } >&2
+}
+
+# together PID...: wait for steps that run side by side; fail if any of them failed.
+together() {
+  local pid failed=0
+  for pid in "$@"; do
+    wait "$pid" || failed=1
+  done
+  ((failed == 0)) || exit 1
+}
+
+# ---- small things
+
+hash_of() { sha256sum | cut -c1-10; }
+
+is_service() { [[ " ${SERVICES[*]} " == *" $1 "* ]]; }
+
+# port_is_taken PORT: does something listen on this loopback port?
+port_is_taken() { (exec 3<>"/dev/tcp/127.0.0.1/$1") 2>/dev/null; }
+
+# wait_until SECONDS COMMAND...: try COMMAND until it succeeds or the time is up.
+wait_until() {
+  local deadline=$(($(now) + $1 * 1000000))
+  shift
+  until "$@"; do
+    (($(now) < deadline)) || return 1
+    sleep 0.05
+  done
+}
