@@ -1,0 +1,1 @@
+"""What all four services share, one concern a file. It knows none of them."""

@@ -1,0 +1,124 @@
+"""flask-smorest with our defaults: strict JSON in, exact JSON out, OpenAPI that tells the truth.
+
+Services take their `Blueprint` from here.
+"""
+
+import flask
+from flask.json.provider import JSONProvider
+from flask_smorest import Api as SmorestApi
+from flask_smorest import Blueprint as SmorestBlueprint
+from marshmallow import RAISE
+from webargs.flaskparser import FlaskParser
+from werkzeug.exceptions import UnsupportedMediaType
+
+from chassis import wire
+from chassis.errors import Invalid, NotFound, Problem
+from chassis.fields import LARGEST_ID, Schema, Text, Whole
+from chassis.problems import from_http_exception
+
+
+class MalformedJsonProblem(Problem):
+    status, code, title = 400, "malformed_json", "The body is not valid JSON"
+
+
+class Parser(FlaskParser):
+    """Reads bodies strictly, and refuses query parameters that nobody declared."""
+
+    DEFAULT_UNKNOWN_BY_LOCATION = {**FlaskParser.DEFAULT_UNKNOWN_BY_LOCATION, "query": RAISE}
+
+    def load_json(self, req, schema):
+        body = req.get_data(cache=False)
+        if not body.strip():
+            raise MalformedJsonProblem("The body is empty; a JSON object is expected")
+        if not req.is_json:
+            raise UnsupportedMediaType("Send JSON with `Content-Type: application/json`")
+        try:
+            return wire.loads(body)
+        except wire.MalformedJson as error:
+            raise MalformedJsonProblem(f"The body is not valid JSON: {error}") from error
+
+
+class Blueprint(SmorestBlueprint):
+    """A blueprint whose arguments are parsed by our Parser."""
+
+    ARGUMENTS_PARSER = Parser()
+
+
+class ProblemView(Schema):
+    """An error, as RFC 9457 has it."""
+
+    type = Text("What kind of problem, as a relative URL", "/problems/not_found", max=200)
+    title = Text("The kind in words", "There is no such thing", max=200)
+    status = Whole("The HTTP status", 404)
+    detail = Text("What went wrong here", "There is no such thing, or it is not yours", max=1000)
+    code = Text("A stable word to branch on", "not_found", max=100)
+    request_id = Text("To be quoted when asking for help", "3f2a9c0de1b24c6f", max=128)
+
+
+class Api(SmorestApi):
+    """One error shape, in the answers and in OpenAPI."""
+
+    ERROR_SCHEMA = ProblemView
+    DEFAULT_ERROR_CONTENT_TYPE = "application/problem+json"
+
+    def handle_http_exception(self, error):
+        return from_http_exception(error)
+
+
+class Json(JSONProvider):
+    """Flask's JSON, through `chassis.wire`."""
+
+    def dumps(self, obj, **_kwargs):
+        return wire.dumps(obj).decode()
+
+    def loads(self, s, **_kwargs):
+        return wire.loads(s)
+
+    def response(self, *args, **kwargs):
+        body = wire.dumps(self._prepare_response_obj(args, kwargs))
+        return self._app.response_class(body, mimetype="application/json")
+
+
+def init_app(app, *, title, description, prefix):
+    """Set up JSON, `/openapi.json`, and the checks that hold for every route. Returns the Api."""
+    app.json = Json(app)
+    app.config.update(
+        API_TITLE=title,
+        API_VERSION="v1",
+        OPENAPI_VERSION="3.0.3",
+        OPENAPI_URL_PREFIX="/",
+        OPENAPI_JSON_PATH="openapi.json",
+        API_SPEC_OPTIONS={
+            "info": {"description": description},
+            "servers": [{"url": prefix}],
+            "components": {
+                "securitySchemes": {
+                    "bearer": {"type": "http", "scheme": "bearer", "bearerFormat": "JWT"}
+                }
+            },
+        },
+    )
+    app.before_request(_refuse_undeclared_parameters)
+    app.before_request(_refuse_impossible_ids)
+    return Api(app)
+
+
+def _refuse_undeclared_parameters():
+    """A route without a query schema takes no parameters; the others check their own."""
+    view = flask.current_app.view_functions.get(flask.request.endpoint)
+    documented = getattr(view, "_apidoc", None)
+    if documented is None or not flask.request.args:
+        return
+    declared = documented.get("arguments", {}).get("parameters", [])
+    if not any(parameter["in"] == "query" for parameter in declared):
+        unknown = {name: ["Unknown field."] for name in flask.request.args}
+        raise Invalid(errors={"query": unknown})
+
+
+def _refuse_impossible_ids():
+    """What no database of ours can hold does not exist there."""
+    for value in (flask.request.view_args or {}).values():
+        if isinstance(value, int) and value > LARGEST_ID:
+            raise NotFound
+        if isinstance(value, str) and "\0" in value:
+            raise NotFound

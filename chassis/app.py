@@ -1,0 +1,77 @@
+"""What every service gets, in one list, in order."""
+
+import flask
+
+from chassis import (
+    api,
+    auth,
+    docs,
+    health,
+    logs,
+    metrics_endpoint,
+    problems,
+    settings,
+    tracing,
+)
+from chassis.service import Service
+
+MAX_BODY_BYTES = 1_000_000
+MAX_INTERNAL_BODY_BYTES = 8_000_000
+
+_METHODS = frozenset({"GET", "HEAD", "POST", "PUT", "PATCH", "DELETE", "OPTIONS"})
+_OPEN = frozenset({"prometheus_metrics", "api-docs.openapi_json"})
+
+
+def create_service(name, *, title, description, blueprints, service=None):
+    """Return the WSGI application of the service called `name`, complete.
+
+    title, description: for OpenAPI. blueprints: chassis.api.Blueprint, in the order of the
+    documentation. service: a chassis.service.Service; without one, the environment says how.
+    Raises SettingsError, and RuntimeError for a route that does not say who may call it.
+    """
+    if service is None:
+        service = Service(settings.load(name))
+        logs.configure(service.settings.log_level)
+    app = flask.Flask(name, static_folder=None)
+    tracing.init_app(app)
+    metrics_endpoint.init_app(app)
+    problems.init_app(app)
+    auth.init_app(app)
+    app.before_request(_bound_the_body)
+    documented = api.init_app(
+        app, title=title, description=description, prefix=service.settings.prefix
+    )
+    docs.init_app(app, title=title)
+    for blueprint in (*blueprints, health.health):
+        documented.register_blueprint(blueprint)
+    app.wsgi_app = _WithService(app.wsgi_app, service)
+    _refuse_unguarded(app)
+    return app
+
+
+class _WithService:
+    """Makes the service current for each request, and gives unknown methods one name.
+
+    Methods are a label of the metrics, and a client can invent any number of them.
+    """
+
+    def __init__(self, wsgi_app, service):
+        self._wsgi_app = wsgi_app
+        self._service = service
+
+    def __call__(self, environ, start_response):
+        if environ["REQUEST_METHOD"] not in _METHODS:
+            environ["REQUEST_METHOD"] = "UNKNOWN"
+        with self._service.active():
+            return self._wsgi_app(environ, start_response)
+
+
+def _bound_the_body():
+    internal = flask.request.path.startswith("/internal/") and auth.is_internal_request()
+    flask.request.max_content_length = MAX_INTERNAL_BODY_BYTES if internal else MAX_BODY_BYTES
+
+
+def _refuse_unguarded(app):
+    exempt = {endpoint for endpoint in app.view_functions if endpoint.startswith("docs.")} | _OPEN
+    if unguarded := auth.unguarded_routes(app, exempt):
+        raise RuntimeError(f"say who may call {', '.join(unguarded)}: @allow(...) or @callers(...)")

@@ -1,0 +1,108 @@
+"""Who may call a route: said on every route, checked before anything else, denied by default.
+
+    @users.route("/<int:user_id>")
+    @allow("user", "service")
+    @users.response(200, UserView)
+    def get_user(user_id): ...
+
+The words are `anyone`, `user` (any signed-in user), `admin`, and `service` (any of the four); with
+`callers("microservice3")` a route is internal: that service alone, on the internal listener alone.
+"""
+
+from functools import wraps
+
+from flask import g, request
+
+from chassis import context, service
+from chassis.errors import Forbidden, NoRoute, Unauthenticated
+from chassis.tokens import Identity
+
+WORDS = frozenset({"anyone", "user", "admin", "service"})
+ANONYMOUS = Identity()
+
+
+def allow(*who):
+    """Let in whom the words name. Raises Unauthenticated (401) or Forbidden (403) for others."""
+    assert WORDS.issuperset(who), f"unknown words: {set(who) - WORDS}"
+
+    def permits(identity):
+        if identity.service:
+            return "service" in who
+        return "user" in who or ("admin" in who and identity.is_admin)
+
+    return _guarded(permits, open_to_all="anyone" in who)
+
+
+def callers(*services):
+    """Let in the named services, through the internal listener only; elsewhere it is no route."""
+    return _guarded(lambda identity: identity.service in services, open_to_all=False)
+
+
+def identity():
+    """Return who sent the request in hand: an Identity, with nothing in it for an anonymous one."""
+    return g.get("identity", ANONYMOUS)
+
+
+def is_internal_request():
+    """True on the internal listener; Nginx alone can say so."""
+    return request.environ.get("QUARTET_LISTENER") == "internal"
+
+
+def init_app(app):
+    """Hide internal routes from the public listener."""
+    app.before_request(_hide_internal)
+
+
+def unguarded_routes(app, exempt):
+    """Return the endpoints that say nothing of who may call them, beside the exempt ones."""
+    return [
+        endpoint
+        for endpoint, view in app.view_functions.items()
+        if not hasattr(view, "_guarded") and endpoint not in exempt
+    ]
+
+
+def _hide_internal():
+    internal_only = request.path.startswith("/internal/") or request.path == "/metrics"
+    if internal_only and not is_internal_request():
+        raise NoRoute
+
+
+def _guarded(permits, open_to_all):
+    def decorate(view):
+        @wraps(view)
+        def guarded(*args, **kwargs):
+            caller = _identify()
+            if not open_to_all:
+                if caller is ANONYMOUS:
+                    raise Unauthenticated
+                if not permits(caller):
+                    raise Forbidden
+            return view(*args, **kwargs)
+
+        guarded._guarded = True
+        if not open_to_all:
+            _document_security(guarded)
+        return guarded
+
+    return decorate
+
+
+def _identify():
+    header = request.headers.get("Authorization")
+    if header is None:
+        return ANONYMOUS
+    scheme, _, token = header.partition(" ")
+    if scheme.lower() != "bearer" or not token:
+        raise Unauthenticated("Send `Authorization: Bearer <access token>`")
+    g.identity = service.current().verifier.identify(token.strip())
+    context.actor.set(g.identity.actor)
+    return g.identity
+
+
+def _document_security(view):
+    docs = view.__dict__.setdefault("_apidoc", {})
+    view._apidoc = {
+        **docs,
+        "manual_doc": {**docs.get("manual_doc", {}), "security": [{"bearer": []}]},
+    }

@@ -1,0 +1,70 @@
+"""What is true for the work in hand: which service does it, for which request, for whom, how long.
+
+Context variables rather than globals, so that several services can live in one process (the tests
+do that) and every thread of a worker has its own.
+"""
+
+import re
+import secrets
+import time
+from contextlib import contextmanager
+from contextvars import ContextVar
+
+REQUEST_ID = re.compile(r"[A-Za-z0-9._-]{1,128}")
+TRACEPARENT = re.compile(r"00-([0-9a-f]{32})-([0-9a-f]{16})-([0-9a-f]{2})")
+
+service = ContextVar("service")
+request_id = ContextVar("request_id", default=None)
+traceparent = ContextVar("traceparent", default=None)
+actor = ContextVar("actor", default=None)
+deadline = ContextVar("deadline", default=None)
+
+
+def new_request_id():
+    """Return 32 random hexadecimal digits, the form that Nginx makes too."""
+    return secrets.token_hex(16)
+
+
+def accepted_request_id(candidate):
+    """Return the caller's request id if it is well-formed, else a new one."""
+    if candidate and REQUEST_ID.fullmatch(candidate):
+        return candidate
+    return new_request_id()
+
+
+def continued_trace(candidate):
+    """Return a W3C traceparent for this hop: the caller's trace id if well-formed, a new span id.
+
+    https://www.w3.org/TR/trace-context/#traceparent-header
+    """
+    found = TRACEPARENT.fullmatch(candidate or "")
+    trace_id, flags = (found[1], found[3]) if found else (secrets.token_hex(16), "00")
+    return f"00-{trace_id}-{secrets.token_hex(8)}-{flags}"
+
+
+def seconds_left():
+    """Return the seconds that the work in hand may still take, 0 or more, or None: no limit."""
+    end = deadline.get()
+    return None if end is None else max(0.0, end - time.monotonic())
+
+
+@contextmanager
+def work(*, request, trace=None, seconds=None, by=None):
+    """Set the context for one piece of work: a request that is served, a message that is delivered.
+
+    request: its id, a string. trace: the W3C traceparent it arrived with. seconds: how long the
+    whole of it may take. by: the actor, as `user:7` or `service:microservice3`.
+    """
+    end = None if seconds is None else time.monotonic() + seconds
+    values = (
+        (request_id, request),
+        (traceparent, continued_trace(trace)),
+        (deadline, end),
+        (actor, by),
+    )
+    tokens = [(variable, variable.set(value)) for variable, value in values]
+    try:
+        yield
+    finally:
+        for variable, token in reversed(tokens):
+            variable.reset(token)

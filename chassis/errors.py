@@ -1,0 +1,61 @@
+"""Errors are facts with a stable code. Business code raises them, `chassis.problems` answers them.
+
+They know their HTTP status so that nobody has to map them twice, and nothing else of HTTP.
+"""
+
+
+class Problem(Exception):
+    """What went wrong, in the terms of RFC 9457.
+
+    detail: one sentence for a human. extra: further members of the answer, JSON values, part of
+    the contract of the code (`lines` of `out_of_stock`).
+    """
+
+    status = 500
+    code = "internal_error"
+    title = "Internal error"
+
+    def __init__(self, detail=None, **extra):
+        super().__init__(detail or self.title)
+        self.detail = detail or self.title
+        self.extra = extra
+
+
+class Unauthenticated(Problem):
+    status, code, title = 401, "unauthenticated", "A valid access token is needed"
+
+
+class TokenExpired(Unauthenticated):
+    code, title = "token_expired", "The access token has expired"
+
+
+class Forbidden(Problem):
+    status, code, title = 403, "forbidden", "Not allowed"
+
+
+class NotFound(Problem):
+    status, code, title = 404, "not_found", "There is no such thing, or it is not yours"
+
+
+class NoRoute(Problem):
+    status, code, title = 404, "no_route", "There is no such path"
+
+
+class Conflict(Problem):
+    status, code, title = 409, "conflict", "This contradicts the present state"
+
+
+class Invalid(Problem):
+    """Well-formed but unacceptable. `errors` is nested like the request: `{"json": {...}}`."""
+
+    status, code, title = 422, "invalid", "The request is not valid"
+
+
+class Unavailable(Problem):
+    """A dependency did not answer: whether it did the work is unknown. Asking again may help.
+
+    retry_after: seconds, the answer's `Retry-After`.
+    """
+
+    status, code, title = 503, "unavailable", "Temporarily unavailable"
+    retry_after = 1

@@ -1,0 +1,218 @@
+"""Fields of what comes in and goes out: strict types, and a description and an example for each.
+
+    class ProductRequest(Schema):
+        name = Text("What customers see", "Desk lamp", max=200, required=True)
+        price = Money("For one unit", 29.90, required=True)
+
+Every field takes its description and an example first, then marshmallow's own arguments.
+"""
+
+import re
+from datetime import UTC, date, datetime
+from decimal import Decimal
+
+import marshmallow as ma
+from marshmallow import validate
+
+from chassis import service
+
+LARGEST_ID = 2**63 - 1
+LARGEST_AMOUNT = Decimal("9999999999.99")
+CENT = Decimal("0.01")
+
+_WHOLE = re.compile(r"-?[0-9]{1,19}")
+_DATE = re.compile(r"\d{4}-\d{2}-\d{2}")
+_INSTANT = re.compile(
+    r"\d{4}-\d{2}-\d{2}[Tt ]\d{2}:\d{2}:\d{2}(\.\d{1,6})?([Zz]|[+-]\d{2}:\d{2})", re.ASCII
+)
+
+
+class Schema(ma.Schema):
+    """What is unknown is refused, and fields come out in the order in which they are declared."""
+
+    class Meta:
+        unknown = ma.RAISE
+
+
+class Change(Schema):
+    """The body of a PATCH: any of the fields, but at least one."""
+
+    @ma.validates_schema
+    def _has_something(self, data, **_):
+        if not data:
+            raise ma.ValidationError("Name at least one field to change.")
+
+
+class _Documented:
+    def __init__(self, description, example, **arguments):
+        metadata = {"description": description, "example": example}
+        super().__init__(metadata=metadata, **arguments)
+
+
+class Text(_Documented, ma.fields.String):
+    """A string of `min` to `max` characters that PostgreSQL can hold; `pattern` matches all."""
+
+    default_error_messages = {"unstorable": "May not hold NUL or a lone surrogate."}
+
+    def __init__(self, description, example, *, min=1, max, pattern=None, **arguments):
+        checks = [validate.Length(min=min, max=max)]
+        if pattern:
+            checks.append(validate.Regexp(rf"(?:{pattern})\Z", error=f"Must match {pattern}."))
+        super().__init__(description, example, validate=checks, **arguments)
+
+    def _deserialize(self, value, attr, data, **kwargs):
+        text = super()._deserialize(value, attr, data, **kwargs)
+        if "\0" in text or any("\ud800" <= character <= "\udfff" for character in text):
+            raise self.make_error("unstorable")
+        return text
+
+
+class Email(Text):
+    """An e-mail address of up to 254 characters, kept as it was given."""
+
+    def __init__(self, description, example, **arguments):
+        super().__init__(description, example, min=3, max=254, **arguments)
+        self.validators.append(validate.Email())
+
+
+class Word(_Documented, ma.fields.String):
+    """One of a few words."""
+
+    def __init__(self, description, example, words, **arguments):
+        super().__init__(description, example, validate=[validate.OneOf(words)], **arguments)
+
+
+class Whole(_Documented, ma.fields.Integer):
+    """A whole number from `min` to `max`: a JSON integer in a body, decimal digits in a query."""
+
+    def __init__(self, description, example, *, min=1, max=LARGEST_ID, **arguments):
+        super().__init__(
+            description, example, validate=[validate.Range(min=min, max=max)], **arguments
+        )
+
+    def _validated(self, value):
+        if isinstance(value, str) and isinstance(self.root, Query) and _WHOLE.fullmatch(value):
+            return int(value)
+        if isinstance(value, bool) or not isinstance(value, int):
+            raise self.make_error("invalid", input=value)
+        return value
+
+
+class Flag(_Documented, ma.fields.Boolean):
+    """`true` or `false` in a query."""
+
+    truthy = frozenset({"true"})
+    falsy = frozenset({"false"})
+
+
+class Money(_Documented, ma.fields.Field):
+    """An amount: a JSON number from 0, of at most two decimals; a Decimal inside."""
+
+    default_error_messages = {
+        "invalid": "Not a number.",
+        "range": f"Must be from 0 to {LARGEST_AMOUNT}.",
+        "decimals": "May have two decimals at most.",
+    }
+
+    def __init__(self, description, example, **arguments):
+        super().__init__(description, example, **arguments)
+        self.metadata.update(type="number", minimum=0, maximum=float(LARGEST_AMOUNT))
+
+    def _deserialize(self, value, attr, data, **kwargs):
+        if isinstance(value, str) and isinstance(self.root, Query):
+            value = self._from_text(value)
+        if isinstance(value, bool) or not isinstance(value, (int, Decimal)):
+            raise self.make_error("invalid")
+        if not 0 <= value <= LARGEST_AMOUNT:
+            raise self.make_error("range")
+        amount = Decimal(value)
+        if amount and amount.normalize().as_tuple().exponent < -2:
+            raise self.make_error("decimals")
+        return abs(amount.quantize(CENT))
+
+    def _from_text(self, value):
+        if not re.fullmatch(r"[0-9]{1,16}(\.[0-9]{1,16})?", value):
+            raise self.make_error("invalid")
+        return Decimal(value)
+
+    def _serialize(self, value, attr, obj, **kwargs):
+        return None if value is None else value.quantize(CENT)
+
+
+class Currency(_Documented, ma.fields.String):
+    """The currency of this installation's prices."""
+
+    _CHECK_ATTRIBUTE = False
+
+    def __init__(self, description, **arguments):
+        super().__init__(description, "EUR", **arguments)
+
+    def _serialize(self, value, attr, obj, **kwargs):
+        return service.current().settings.currency
+
+
+class Instant(_Documented, ma.fields.DateTime):
+    """A moment: RFC 3339 with its offset in, UTC out."""
+
+    default_error_messages = {"form": "Write it like 2026-01-31T09:30:00Z."}
+
+    def _deserialize(self, value, attr, data, **kwargs):
+        if not isinstance(value, str) or not _INSTANT.fullmatch(value):
+            raise self.make_error("form")
+        try:
+            return datetime.fromisoformat(value.upper()).astimezone(UTC)
+        except (ValueError, OverflowError) as error:
+            raise self.make_error("form") from error
+
+    def _serialize(self, value, attr, obj, **kwargs):
+        return value
+
+
+class InstantOrDate(Instant):
+    """A moment, or a date for its first moment in UTC."""
+
+    default_error_messages = {"form": "Write it like 2026-01-31 or 2026-01-31T09:30:00Z."}
+
+    def _deserialize(self, value, attr, data, **kwargs):
+        if isinstance(value, str) and _DATE.fullmatch(value):
+            value += "T00:00:00Z"
+        return super()._deserialize(value, attr, data, **kwargs)
+
+
+class Day(_Documented, ma.fields.Date):
+    """A calendar day in UTC; goes out as `2026-01-31`."""
+
+    def _serialize(self, value, attr, obj, **kwargs):
+        return value if isinstance(value, date) else None
+
+
+class Nested(_Documented, ma.fields.Nested):
+    """An object inside."""
+
+    def __init__(self, description, nested, **arguments):
+        self.nested = nested
+        ma.fields.Nested.__init__(self, nested, metadata={"description": description}, **arguments)
+
+
+class Many(_Documented, ma.fields.List):
+    """A list of `min` to `max` objects."""
+
+    def __init__(self, description, nested, *, min=0, max=None, **arguments):
+        ma.fields.List.__init__(
+            self,
+            ma.fields.Nested(nested),
+            metadata={"description": description},
+            validate=[validate.Length(min=min, max=max)],
+            **arguments,
+        )
+
+
+class Query(Schema):
+    """The parameters behind the question mark. Each is text; one that is unknown is refused."""
+
+
+class ListQuery(Query):
+    """The parameters of a list."""
+
+    page = Whole("The page, counted from 1", 1, max=2**31, load_default=1)
+    limit = Whole("How many entries a page has", 20, max=100, load_default=20)

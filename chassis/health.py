@@ -1,0 +1,87 @@
+"""Health that tells the truth: alive is this process, ready is this process and its database.
+
+`GET /health/live` and `GET /health/ready` for machines, `GET /status` for people.
+"""
+
+import time
+
+from chassis import outbox, service
+from chassis.api import Blueprint
+from chassis.auth import allow, identity
+from chassis.database import transaction
+from chassis.errors import Unavailable
+from chassis.fields import Flag, Nested, Schema, Text, Whole
+
+health = Blueprint("health", __name__, description="Is it up, and can it work?")
+
+_started = time.monotonic()
+
+
+class NotReady(Unavailable):
+    title = "Not ready"
+
+
+class LiveView(Schema):
+    status = Text("Always `live`", "live", max=5)
+
+
+class ReadyView(Schema):
+    status = Text("Always `ready`; otherwise the answer is a 503", "ready", max=5)
+
+
+class OutboxView(Schema):
+    waiting = Whole("Messages that are still to be delivered", 0, min=0)
+    dead = Whole("Messages that were refused for good", 0, min=0)
+    oldest_seconds = Whole("The age of the oldest message that waits", 0, min=0)
+
+
+class StatusView(Schema):
+    ready = Flag("Whether the service can work", True)
+    service = Text("Its name (administrators only)", "microservice2", max=64)
+    uptime_seconds = Whole("How long this process has been up (administrators only)", 86400, min=0)
+    outbox = Nested("What its outbox holds (administrators only)", OutboxView)
+
+
+@health.get("/health/live")
+@allow("anyone")
+@health.response(200, LiveView)
+def live():
+    """Tell that the process answers"""
+    return {"status": "live"}
+
+
+@health.get("/health/ready")
+@allow("anyone")
+@health.response(200, ReadyView)
+@health.alt_response(503, description="What fails is named in `failing`")
+def ready():
+    """Tell whether the service can work"""
+    if not _database_answers():
+        raise NotReady("The database does not answer", failing=["database"])
+    return {"status": "ready"}
+
+
+@health.get("/status")
+@allow("anyone")
+@health.response(200, StatusView)
+def status():
+    """Tell how the service is, to administrators in full"""
+    if not identity().is_admin:
+        return {"ready": _database_answers()}
+    found = {
+        "ready": _database_answers(),
+        "service": service.current().name,
+        "uptime_seconds": int(time.monotonic() - _started),
+    }
+    if found["ready"]:
+        with transaction() as tx:
+            found["outbox"] = outbox.backlog(tx)
+    return found
+
+
+def _database_answers():
+    try:
+        with transaction() as tx:
+            return tx.value("SELECT 1") == 1
+    except Unavailable:
+        return False

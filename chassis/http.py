@@ -1,0 +1,166 @@
+"""Calls to a neighbour: a deadline, two tries at most, and answers told apart from silence.
+
+    products = ServiceClient("microservice2")
+    products.put("/internal/reservations/7", json={"items": [...]})
+
+A definite answer is returned (2xx) or raised as RemoteProblem (a 4xx in our own problem shape): the
+neighbour has decided. Everything else, a timeout, a reset, a 5xx, HTML, is NeighbourUnavailable:
+whether the neighbour did the work is unknown.
+"""
+
+import logging
+import threading
+import time
+
+import requests
+from requests.adapters import HTTPAdapter
+
+from chassis import context, wire
+from chassis.errors import Problem, Unavailable
+from chassis.settings import prefix_of
+
+log = logging.getLogger(__name__)
+
+CALL_SECONDS = 3.0  # a whole call, both tries
+TRY_SECONDS = 1.4
+CONNECT_SECONDS = 0.5
+PAUSE_SECONDS = 0.05  # before the second try
+DEADLINE_HEADER = "X-Request-Timeout"  # seconds left, as "2.750"
+
+REPEATABLE = frozenset({"GET", "PUT", "DELETE"})
+_OUR_FAULT = frozenset({400, 401, 403})
+_UNDECIDED = frozenset({408, 425, 429})
+
+
+class RemoteProblem(Problem):
+    """The neighbour said no, definitely. `code`, `detail` and `extra` are its own."""
+
+    status, title = 502, "Another service refused a request of ours"
+
+    def __init__(self, neighbour, status, body):
+        known = {"type", "title", "status", "detail", "code", "request_id"}
+        super().__init__(
+            body.get("detail"), **{key: value for key, value in body.items() if key not in known}
+        )
+        self.neighbour = neighbour
+        self.remote_status = status
+        self.code = body["code"]
+
+    @property
+    def is_our_fault(self):
+        """The neighbour does not understand or trust us: a mistake in code or configuration."""
+        return self.remote_status in _OUR_FAULT
+
+
+class NeighbourUnavailable(Unavailable):
+    """No definite answer from a neighbour. `neighbour` is its name."""
+
+    def __init__(self, neighbour, reason):
+        super().__init__(f"{neighbour} did not answer")
+        self.neighbour = neighbour
+        self.reason = reason
+
+    def __str__(self):
+        return f"{self.neighbour}: {self.reason}"
+
+
+class ServiceClient:
+    """HTTP to one neighbour through the internal listener, as the current service.
+
+    Paths are the neighbour's own (`/internal/...`), bodies and answers JSON values. Every method
+    raises RemoteProblem or NeighbourUnavailable.
+    """
+
+    def __init__(self, neighbour):
+        self.neighbour = neighbour
+
+    def get(self, path):
+        return self._call("GET", path)
+
+    def put(self, path, json):
+        return self._call("PUT", path, wire.dumps(json))
+
+    def delete(self, path):
+        return self._call("DELETE", path)
+
+    def send_event(self, body):
+        """POST a CloudEvent (str, structured mode). The receiver knows repeats by its id."""
+        return self._call("POST", "/internal/events", body.encode(), "application/cloudevents+json")
+
+    def _call(self, method, path, body=None, content_type="application/json"):
+        end = time.monotonic() + _within_deadline(CALL_SECONDS)
+        try:
+            return self._try(method, path, body, content_type, end)
+        except NeighbourUnavailable as silence:
+            log.warning("no answer", extra={"neighbour": self.neighbour, "reason": silence.reason})
+            time_left = end - time.monotonic()
+            if method not in REPEATABLE or time_left < PAUSE_SECONDS + CONNECT_SECONDS:
+                raise
+        time.sleep(PAUSE_SECONDS)
+        return self._try(method, path, body, content_type, end)
+
+    def _try(self, method, path, body, content_type, end):
+        service = context.service.get()
+        seconds = min(TRY_SECONDS, end - time.monotonic())
+        if seconds <= 0:
+            raise NeighbourUnavailable(self.neighbour, "no time left")
+        try:
+            answer = _session(service).request(
+                method,
+                f"{service.settings.internal_url}{prefix_of(self.neighbour)}{path}",
+                data=body,
+                headers=self._headers(service, content_type if body is not None else None, seconds),
+                timeout=(min(CONNECT_SECONDS, seconds), seconds),
+                allow_redirects=False,
+            )
+        except requests.RequestException as error:
+            raise NeighbourUnavailable(self.neighbour, type(error).__name__) from error
+        return self._understood(answer)
+
+    def _headers(self, service, content_type, seconds):
+        headers = {
+            "Authorization": f"Bearer {service.signer.service_token(self.neighbour)}",
+            "Accept": "application/json",
+            "X-Request-ID": context.request_id.get() or context.new_request_id(),
+            "traceparent": context.traceparent.get() or context.continued_trace(None),
+            DEADLINE_HEADER: f"{seconds:.3f}",
+        }
+        if content_type:
+            headers["Content-Type"] = content_type
+        return headers
+
+    def _understood(self, answer):
+        """Return the body of a 2xx, raise RemoteProblem for a refusal; the rest is unknown."""
+        status = answer.status_code
+        try:
+            body = wire.loads(answer.content) if answer.content else None
+        except wire.MalformedJson:
+            raise NeighbourUnavailable(self.neighbour, f"{status} without JSON") from None
+        if 200 <= status < 300:
+            return body
+        code = body.get("code") if isinstance(body, dict) else None
+        definite = (
+            400 <= status < 500 and status not in _UNDECIDED and code not in (None, "no_route")
+        )
+        if definite and isinstance(code, str):
+            raise RemoteProblem(self.neighbour, status, body)
+        raise NeighbourUnavailable(self.neighbour, f"{status} {code or ''}".strip())
+
+
+def _within_deadline(seconds):
+    left = context.seconds_left()
+    return seconds if left is None else min(seconds, left)
+
+
+_local = threading.local()
+
+
+def _session(service):
+    """One pooled session for each thread and service, which reads nothing of the environment."""
+    sessions = _local.__dict__.setdefault("sessions", {})
+    if service not in sessions:
+        session = requests.Session()
+        session.trust_env = False
+        session.mount("http://", (service.http_adapter or HTTPAdapter)())
+        sessions[service] = session
+    return sessions[service]

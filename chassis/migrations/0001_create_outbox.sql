@@ -1,0 +1,29 @@
+-- What this service still has to tell or to do. A row is written in the transaction of the change
+-- that causes it and deleted when it is done, so that neither is ever without the other.
+CREATE TABLE outbox (
+    id          bigint GENERATED ALWAYS AS IDENTITY PRIMARY KEY,
+    lane        text NOT NULL,                      -- a neighbour, or a task of the service's own
+    subject     text NOT NULL,                      -- rows of one lane and subject go in the order of id
+    message     json NOT NULL,                      -- json, not jsonb: sent byte for byte
+    request_id  text NOT NULL,
+    traceparent text,
+    state       text NOT NULL DEFAULT 'waiting' CHECK (state IN ('waiting', 'dead')),
+    attempts    integer NOT NULL DEFAULT 0,
+    due_at      timestamptz NOT NULL DEFAULT now(), -- not before; a lease moves it to the lease's end
+    lease       uuid,                               -- the fencing token of whoever has it now
+    last_error  text,
+    created_at  timestamptz NOT NULL DEFAULT now()
+);
+
+CREATE INDEX outbox_due ON outbox (lane, due_at) WHERE state = 'waiting';
+CREATE INDEX outbox_order ON outbox (lane, subject, id) WHERE state = 'waiting';
+
+CREATE FUNCTION notify_outbox() RETURNS trigger LANGUAGE plpgsql AS $$
+BEGIN
+    NOTIFY outbox;
+    RETURN NULL;
+END
+$$;
+
+CREATE TRIGGER outbox_added AFTER INSERT ON outbox
+    FOR EACH STATEMENT EXECUTE FUNCTION notify_outbox();

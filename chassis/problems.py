@@ -1,0 +1,93 @@
+"""Every error leaves in one shape: RFC 9457 `application/problem+json`, with a stable code."""
+
+import logging
+
+from flask import current_app
+from marshmallow import ValidationError
+from werkzeug.exceptions import HTTPException
+
+from chassis import context, wire
+from chassis.errors import Problem, Unauthenticated, Unavailable
+
+log = logging.getLogger(__name__)
+
+# What Flask and Werkzeug raise by themselves, in our words.
+_CODES = {
+    400: "malformed_request",
+    404: "no_route",
+    405: "method_not_allowed",
+    406: "not_acceptable",
+    408: "request_timeout",
+    413: "too_large",
+    415: "unsupported_media_type",
+    422: "invalid",
+    431: "headers_too_large",
+    500: "internal_error",
+    501: "not_implemented",
+    503: "unavailable",
+}
+
+
+def init_app(app):
+    """Answer our own errors, Werkzeug's, and the unforeseen, all in the same shape."""
+    app.register_error_handler(Problem, _from_problem)
+    app.register_error_handler(HTTPException, from_http_exception)
+    app.register_error_handler(Exception, _from_mistake)
+
+
+def problem_response(status, code, title, detail=None, headers=None, extra=None):
+    """Return the answer for an error. extra: further members, JSON values."""
+    body = {
+        "type": f"/problems/{code}",
+        "title": title,
+        "status": status,
+        "detail": detail or title,
+        "code": code,
+        "request_id": context.request_id.get(),
+        **(extra or {}),
+    }
+    response = current_app.response_class(
+        wire.dumps(body), status=status, mimetype="application/problem+json"
+    )
+    response.headers["Cache-Control"] = "no-store"
+    response.headers.update(headers or {})
+    return response
+
+
+def _from_problem(problem):
+    headers = {}
+    if isinstance(problem, Unauthenticated):
+        headers["WWW-Authenticate"] = "Bearer"
+    if isinstance(problem, Unavailable):
+        headers["Retry-After"] = str(problem.retry_after)
+    return problem_response(
+        problem.status, problem.code, problem.title, problem.detail, headers, problem.extra
+    )
+
+
+def from_http_exception(error):
+    """Return the answer for one of Werkzeug's exceptions; a 405 keeps its Allow header."""
+    if isinstance(error.code, int) and 300 <= error.code < 400:
+        return error  # a redirect is an answer, not an error
+    invalid = getattr(error, "exc", None)
+    if isinstance(invalid, ValidationError):
+        return problem_response(
+            422,
+            "invalid",
+            "The request is not valid",
+            "`errors` says what is wrong, and where",
+            extra={"errors": error.data["messages"]},
+        )
+    allow = error.get_response().headers.get("Allow")
+    return problem_response(
+        error.code,
+        _CODES.get(error.code, "error"),
+        error.name,
+        error.description if error.code != 500 else None,
+        {"Allow": allow} if allow else None,
+    )
+
+
+def _from_mistake(error):
+    log.error("unforeseen error", exc_info=error)
+    return problem_response(500, "internal_error", "Internal error")

@@ -1,0 +1,39 @@
+"""One service's running parts: its settings, its database, its keys."""
+
+from contextlib import contextmanager
+
+from chassis import context
+from chassis.database import Pool
+from chassis.tokens import Signer, Verifier
+
+
+class Service:
+    """What a process needs to be a service. Nothing is connected or read before its first use.
+
+    settings: chassis.settings.Settings. http_adapter: a callable that returns a requests adapter,
+    for tests that put a neighbour's application where the network would be.
+    """
+
+    def __init__(self, settings, http_adapter=None):
+        self.settings = settings
+        self.name = settings.name
+        self.database = Pool(
+            settings.database_url, settings.database_password, settings.connections, settings.name
+        )
+        self.signer = Signer(settings.name, settings.signing_key_file)
+        self.verifier = Verifier(settings.name, settings.jwks_file)
+        self.http_adapter = http_adapter
+
+    @contextmanager
+    def active(self):
+        """Make this the service that `current()` returns, in this thread, for a while."""
+        token = context.service.set(self)
+        try:
+            yield self
+        finally:
+            context.service.reset(token)
+
+
+def current():
+    """Return the service that does the work in hand. Raises LookupError outside of one."""
+    return context.service.get()

@@ -1,0 +1,142 @@
+"""For tests: a service's real application and worker on a real database, called as anybody.
+
+Services that you add test themselves with this too; `tests/service/conftest.py` shows how.
+"""
+
+import psycopg2
+
+from chassis import migrate, tokens
+from chassis.keys import ensure_keys
+from chassis.service import Service
+from chassis.settings import SERVICES, Settings
+
+
+def make_service(name, database_url, keys, **overrides):
+    """Return a chassis.service.Service. keys: a folder that `chassis.keys` has filled."""
+    overrides = {"connections": 2, **overrides}
+    return Service(
+        Settings(
+            name=name,
+            database_url=database_url,
+            jwks_file=keys / "jwks.json",
+            signing_key_file=keys / f"{name}.pem",
+            **overrides,
+        )
+    )
+
+
+def make_keys(folder):
+    """Fill a folder with keys for all services, and return it."""
+    ensure_keys(folder, SERVICES)
+    return folder
+
+
+def make_database(admin_url, name, database_url):
+    """Make the database of a service anew and migrate it.
+
+    admin_url: a superuser's, of another database. database_url: of the one to be made.
+    """
+    _execute(admin_url, f"DROP DATABASE IF EXISTS {name} WITH (FORCE)", f"CREATE DATABASE {name}")
+    connection = psycopg2.connect(database_url)
+    try:
+        migrate.migrate(connection, migrate.migrations_of(name), say=lambda _line: None)
+    finally:
+        connection.close()
+
+
+def empty_database(database_url):
+    """Delete all rows of all tables and start their numbers anew; the schema stays."""
+    connection = psycopg2.connect(database_url)
+    try:
+        with connection, connection.cursor() as cursor:
+            cursor.execute(
+                """
+                SELECT string_agg(quote_ident(tablename), ', ')
+                  FROM pg_tables
+                 WHERE schemaname = 'public'
+                   AND tablename <> 'schema_migrations'
+                """
+            )
+            cursor.execute(f"TRUNCATE {cursor.fetchone()[0]} RESTART IDENTITY CASCADE")
+    finally:
+        connection.close()
+
+
+def query(database_url, sql, **values):
+    """Return the rows of a statement as tuples, for a test that looks behind the API."""
+    connection = psycopg2.connect(database_url)
+    try:
+        with connection, connection.cursor() as cursor:
+            cursor.execute(sql, values)
+            return cursor.fetchall() if cursor.description else []
+    finally:
+        connection.close()
+
+
+class Client:
+    """Calls an application as somebody: Flask's test client with a token, or without.
+
+    token: a string or None. internal: whether the calls come in by the internal listener.
+    """
+
+    def __init__(self, app, token=None, *, internal=False):
+        self._client = app.test_client()
+        self._headers = {"Authorization": f"Bearer {token}"} if token else {}
+        self._listener = "internal" if internal else "public"
+
+    def open(self, method, path, *, headers=None, **arguments):
+        return self._client.open(
+            path,
+            method=method,
+            headers={**self._headers, **(headers or {})},
+            environ_overrides={"QUARTET_LISTENER": self._listener},
+            **arguments,
+        )
+
+    def get(self, path, **arguments):
+        return self.open("GET", path, **arguments)
+
+    def post(self, path, **arguments):
+        return self.open("POST", path, **arguments)
+
+    def put(self, path, **arguments):
+        return self.open("PUT", path, **arguments)
+
+    def patch(self, path, **arguments):
+        return self.open("PATCH", path, **arguments)
+
+    def delete(self, path, **arguments):
+        return self.open("DELETE", path, **arguments)
+
+
+def user_token(keys, user_id, role="customer"):
+    """Return an access token as microservice1 signs it."""
+    return tokens.Signer("microservice1", keys / "microservice1.pem").user_token(user_id, role)
+
+
+def service_token(keys, name, audience):
+    """Return a token by which the service `name` calls the service `audience`."""
+    return tokens.Signer(name, keys / f"{name}.pem").service_token(audience)
+
+
+def deliver_all(worker, rounds=50):
+    """Let a worker do all that is due now, in this thread. Returns how many messages it did."""
+    done = 0
+    with worker.service.active():
+        for _ in range(rounds):
+            handled = sum(worker.step(lane) for lane in worker.lanes)
+            if not handled:
+                return done
+            done += handled
+    raise AssertionError(f"still not done after {rounds} rounds")
+
+
+def _execute(url, *statements):
+    connection = psycopg2.connect(url)
+    connection.autocommit = True
+    try:
+        with connection.cursor() as cursor:
+            for statement in statements:
+                cursor.execute(statement)
+    finally:
+        connection.close()

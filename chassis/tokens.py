@@ -1,0 +1,145 @@
+"""Signed tokens (JWT, RFC 7519; EdDSA, RFC 8037): who somebody is, checked without asking anybody.
+
+A user token is signed by microservice1 alone, a service token by the service that it names. Which
+key belongs to whom says the JWKS file on this host; what a token's header claims about keys is
+never followed.
+"""
+
+import json
+import secrets
+import threading
+import time
+from dataclasses import dataclass
+from pathlib import Path
+
+import jwt
+
+from chassis.errors import TokenExpired, Unauthenticated
+from chassis.keys import load_private_key, public_jwk
+
+ALGORITHM = "EdDSA"
+USER_ISSUER = "microservice1"
+USER_AUDIENCE = "quartet"
+USER_TYPE = "at+jwt"
+SERVICE_TYPE = "svc+jwt"
+USER_TOKEN_SECONDS = 600
+SERVICE_TOKEN_SECONDS = 60
+ROLES = ("customer", "admin")
+_REQUIRED = ["iss", "sub", "aud", "exp", "iat", "nbf", "jti"]
+
+
+@dataclass(frozen=True, slots=True)
+class Identity:
+    """Who calls: a user (`user_id` and `role`) or a service (`service`)."""
+
+    user_id: int | None = None
+    role: str | None = None
+    service: str | None = None
+
+    @property
+    def is_admin(self):
+        return self.role == "admin"
+
+    @property
+    def actor(self):
+        """`user:7` or `service:microservice3`, as logs and the audit name it."""
+        return f"service:{self.service}" if self.service else f"user:{self.user_id}"
+
+
+class Signer:
+    """Signs this service's tokens. The key is read at first use."""
+
+    def __init__(self, name, key_file):
+        self._name = name
+        self._key_file = key_file
+        self._lock = threading.Lock()
+        self._key = None
+        self._service_tokens = {}
+
+    def user_token(self, user_id, role):
+        """Return an access token for a user. Only microservice1's is accepted by anybody."""
+        claims = {"sub": str(user_id), "role": role, "aud": USER_AUDIENCE}
+        return self._sign(claims, USER_TYPE, USER_TOKEN_SECONDS)
+
+    def service_token(self, audience):
+        """Return a token that names us to the service `audience`; kept for half its life."""
+        token, fresh_until = self._service_tokens.get(audience, (None, 0))
+        if time.monotonic() >= fresh_until:
+            fresh_until = time.monotonic() + SERVICE_TOKEN_SECONDS / 2
+            claims = {"sub": self._name, "aud": audience}
+            token = self._sign(claims, SERVICE_TYPE, SERVICE_TOKEN_SECONDS)
+            self._service_tokens[audience] = token, fresh_until
+        return token
+
+    def _sign(self, claims, token_type, seconds):
+        with self._lock:
+            if self._key is None:
+                self._key = load_private_key(self._key_file)
+                self._kid = public_jwk(self._name, self._key)["kid"]
+        now = int(time.time())
+        lifetime = {"iat": now, "nbf": now, "exp": now + seconds}
+        return jwt.encode(
+            {"iss": self._name, "jti": secrets.token_hex(8), **lifetime, **claims},
+            self._key,
+            algorithm=ALGORITHM,
+            headers={"typ": token_type, "kid": self._kid},
+        )
+
+
+class Verifier:
+    """Checks tokens against the JWKS file, which is read again when it has changed."""
+
+    def __init__(self, name, jwks_file):
+        self._name = name
+        self._jwks_file = Path(jwks_file)
+        self._lock = threading.Lock()
+        self._modified = None
+        self._keys = {}
+
+    def identify(self, token):
+        """Return the Identity that a token proves. Raises TokenExpired or Unauthenticated."""
+        try:
+            header = jwt.get_unverified_header(token)
+            issuer, key = self._owner(header.get("kid"))
+            if header.get("typ") == USER_TYPE and issuer == USER_ISSUER:
+                return _user(self._decode(token, key, issuer, USER_AUDIENCE))
+            if header.get("typ") == SERVICE_TYPE:
+                return _service(self._decode(token, key, issuer, self._name), issuer)
+        except jwt.ExpiredSignatureError as error:
+            raise TokenExpired from error
+        except (jwt.PyJWTError, ValueError, TypeError) as error:
+            raise Unauthenticated("The access token is not valid") from error
+        raise Unauthenticated("The access token is of a kind that is not accepted here")
+
+    def _decode(self, token, key, issuer, audience):
+        return jwt.decode(
+            token,
+            key,
+            algorithms=[ALGORITHM],
+            issuer=issuer,
+            audience=audience,
+            options={"require": _REQUIRED, "strict_aud": True},
+        )
+
+    def _owner(self, kid):
+        modified = self._jwks_file.stat().st_mtime_ns
+        if modified != self._modified:
+            with self._lock:
+                keys = json.loads(self._jwks_file.read_text(encoding="utf-8"))["keys"]
+                self._keys = {key["kid"]: (key["iss"], jwt.PyJWK(key).key) for key in keys}
+                self._modified = modified
+        if not isinstance(kid, str) or kid not in self._keys:
+            raise Unauthenticated("The access token is signed with an unknown key")
+        return self._keys[kid]
+
+
+def _user(claims):
+    if claims.get("role") not in ROLES or not claims["sub"].isdecimal():
+        raise Unauthenticated("The access token names no user")
+    return Identity(user_id=int(claims["sub"]), role=claims["role"])
+
+
+def _service(claims, issuer):
+    if claims["sub"] != issuer or "role" in claims:
+        raise Unauthenticated("The access token names another service")
+    return Identity(service=issuer)

@@ -1,0 +1,210 @@
+"""The worker: delivers what waits in the outbox. One process a service, beside uWSGI.
+
+A service's worker is a table of lanes, each with the function that delivers one of its messages:
+
+    run("microservice3", lanes={"microservice4": events_to("microservice4"), "saga": advance_order})
+
+Each lane has a thread of its own, so a neighbour that hangs holds up nobody else's messages, and no
+neighbour gets more than one call at a time from one worker. It wakes by LISTEN/NOTIFY, with a poll
+each second behind it, and any number of workers of one service may run at once.
+"""
+
+import logging
+import random
+import signal
+import threading
+import time
+
+from chassis import context, inbox, logs, metrics, outbox, settings
+from chassis.database import listening, transaction
+from chassis.errors import Unavailable
+from chassis.http import CALL_SECONDS, RemoteProblem, ServiceClient
+from chassis.service import Service
+
+log = logging.getLogger(__name__)
+
+BATCH = 16
+POLL_SECONDS = 1.0
+FIRST_RETRY_SECONDS = 0.1
+LONGEST_RETRY_SECONDS = 5.0
+OUR_FAULT_RETRY_SECONDS = 60.0
+TASK_SECONDS = CALL_SECONDS + 1.0
+HOUSEKEEPING_SECONDS = 3600.0
+
+
+class Refused(Exception):
+    """The receiver has refused a message for good: it becomes a dead letter. str(): the reason."""
+
+
+def events_to(neighbour):
+    """Return the function that delivers events to a neighbour; it raises Refused for a refusal."""
+    client = ServiceClient(neighbour)
+
+    def deliver(message):
+        try:
+            client.send_event(message.body)
+        except RemoteProblem as problem:
+            if problem.is_our_fault:
+                raise
+            raise Refused(f"{neighbour} answered {problem.code}: {problem.detail}") from problem
+
+    return deliver
+
+
+def retry_after(attempts):
+    """Return how many seconds to wait after so many tries: exponential, capped, with full jitter.
+
+    https://aws.amazon.com/blogs/architecture/exponential-backoff-and-jitter/
+    """
+    ceiling = min(LONGEST_RETRY_SECONDS, FIRST_RETRY_SECONDS * 2 ** min(attempts, 16))
+    return random.uniform(0, ceiling)  # noqa: S311 - not for secrets
+
+
+class Worker:
+    """Empties the lanes of one service's outbox.
+
+    lanes: {lane: function of an outbox.Message}. A function returns when the message is done;
+    it raises Refused for a dead letter, Unavailable to be tried again soon, and anything else is a
+    mistake of ours, logged and tried again each minute, so that a mended one heals by itself.
+    housekeeping: functions without arguments, called once an hour.
+    """
+
+    def __init__(self, service, lanes, housekeeping=()):
+        self.service = service
+        self.lanes = dict(lanes)
+        self._housekeeping = [_forget_old_events, *housekeeping]
+        self._wake = {lane: threading.Event() for lane in self.lanes}
+        self._stop = threading.Event()
+
+    def step(self, lane):
+        """Deliver what is due in one lane, up to BATCH messages. Returns how many were leased."""
+        leased_until = time.monotonic() + outbox.LEASE_SECONDS
+        with transaction() as tx:
+            messages = outbox.lease_messages(tx, lane, BATCH)
+        done = []
+        for message in messages:
+            if self._stop.is_set() or leased_until - time.monotonic() < TASK_SECONDS:
+                self._postpone(message, 0, "left for the next round")
+            elif self._deliver(message):
+                done.append(message)
+        if done:
+            with transaction() as tx:
+                outbox.delivered(tx, done)
+        return len(messages)
+
+    def run(self):
+        """Work until `stop` is called, then finish what is in hand."""
+        threads = [
+            threading.Thread(target=self._empty_lane, args=(lane,), name=lane)
+            for lane in self.lanes
+        ]
+        for thread in threads:
+            thread.start()
+        log.info("worker started", extra={"lanes": sorted(self.lanes)})
+        housekeeping_due = time.monotonic()
+        while not self._stop.is_set():
+            self._listen(until=housekeeping_due)
+            if time.monotonic() >= housekeeping_due and not self._stop.is_set():
+                housekeeping_due = time.monotonic() + HOUSEKEEPING_SECONDS
+                self._keep_house()
+        for thread in threads:
+            thread.join()
+        self.service.database.close()
+        log.info("worker stopped")
+
+    def stop(self, *_signal):
+        """Ask `run` to end. May be called from a signal handler or another thread."""
+        self._stop.set()
+        self._wake_all()
+
+    def _deliver(self, message):
+        """Deliver one message and settle it unless it went well. True if it is done."""
+        outcome = "delivered"
+        with context.work(
+            request=message.request_id, trace=message.traceparent, seconds=TASK_SECONDS
+        ):
+            try:
+                self.lanes[message.lane](message)
+            except Refused as refusal:
+                outcome = "refused"
+                self._bury(message, str(refusal))
+            except RemoteProblem as problem:
+                outcome = "our_fault"
+                log.error("refused as our fault", extra=_about(message, code=problem.code))
+                self._postpone(message, OUR_FAULT_RETRY_SECONDS, f"{problem.code}: {problem}")
+            except Unavailable as silence:
+                outcome = "unknown"
+                log.warning("not delivered", extra=_about(message, reason=str(silence)))
+                self._postpone(message, retry_after(message.attempts), str(silence))
+            except Exception as error:  # the other messages must not wait for this one's mistake
+                outcome = "our_fault"
+                log.exception("failed", extra=_about(message))
+                self._postpone(message, OUR_FAULT_RETRY_SECONDS, f"{type(error).__name__}: {error}")
+        metrics.count_delivery(message.lane, outcome)
+        return outcome == "delivered"
+
+    def _postpone(self, message, seconds, reason):
+        with transaction() as tx:
+            outbox.postponed(tx, message, seconds=seconds, reason=reason)
+
+    def _bury(self, message, reason):
+        log.error("dead letter", extra=_about(message, reason=reason))
+        with transaction() as tx:
+            outbox.refused(tx, message, reason=reason)
+
+    def _empty_lane(self, lane):
+        with self.service.active():
+            while not self._stop.is_set():
+                self._wake[lane].clear()
+                try:
+                    leased = self.step(lane)
+                except Unavailable as silence:
+                    log.warning("lane waits", extra={"lane": lane, "reason": str(silence)})
+                    leased = 0
+                    self._stop.wait(POLL_SECONDS)
+                if not leased:
+                    self._wake[lane].wait(POLL_SECONDS)
+
+    def _listen(self, until):
+        """Wake the lanes at each notification, until it is time for something else."""
+        try:
+            with listening("outbox") as notified:
+                self._wake_all()
+                while not self._stop.is_set() and time.monotonic() < until:
+                    if notified(POLL_SECONDS):
+                        self._wake_all()
+        except Unavailable as silence:
+            log.warning("not listening", extra={"reason": str(silence)})
+            self._stop.wait(POLL_SECONDS)
+
+    def _wake_all(self):
+        for event in self._wake.values():
+            event.set()
+
+    def _keep_house(self):
+        for task in self._housekeeping:
+            try:
+                task()
+            except Unavailable as silence:
+                log.warning("housekeeping put off", extra={"reason": str(silence)})
+
+
+def run(name, lanes, housekeeping=()):
+    """Be the worker of the service called `name` until SIGTERM. Returns after a graceful end."""
+    service = Service(settings.load(name))
+    logs.configure(service.settings.log_level)
+    metrics.begin("worker")
+    worker = Worker(service, lanes, housekeeping)
+    signal.signal(signal.SIGTERM, worker.stop)
+    signal.signal(signal.SIGINT, worker.stop)
+    with service.active():
+        worker.run()
+
+
+def _forget_old_events():
+    with transaction() as tx:
+        inbox.forget_old(tx)
+
+
+def _about(message, **more):
+    return {"lane": message.lane, "subject": message.subject, "attempts": message.attempts, **more}

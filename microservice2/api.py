@@ -1,0 +1,145 @@
+"""API endpoints. Each one unpacks the request, calls one business function, and returns."""
+
+from chassis.api import Blueprint
+from chassis.auth import allow, callers
+from chassis.events import CONTENT_TYPE
+from chassis.resources import created, paged
+from microservice2 import logic
+from microservice2.schemas import (
+    CategoryView,
+    NewProduct,
+    OrderEvent,
+    ProductChange,
+    ProductFields,
+    ProductQuery,
+    ProductView,
+    ReservationRequest,
+    ReservationView,
+    StockChange,
+    StockEntryView,
+    StockQuery,
+)
+
+products = Blueprint("products", __name__, url_prefix="/products", description="What is for sale")
+categories = Blueprint("categories", __name__, url_prefix="/categories")
+reservations = Blueprint("reservations", __name__, url_prefix="/internal/reservations")
+events = Blueprint("events", __name__, url_prefix="/internal/events")
+
+blueprints = (products, categories, reservations, events)
+
+
+@products.route("", methods=["POST"])
+@allow("admin")
+@products.arguments(NewProduct)
+@products.response(201, ProductView)
+@products.alt_response(409, description="The sku is taken")
+def create_product(body):
+    """Add a product"""
+    return created(logic.create_product(**body))
+
+
+@products.route("", methods=["GET"])
+@allow("anyone")
+@products.arguments(ProductQuery, location="query")
+@products.response(200, ProductView(many=True))
+def list_products(query):
+    """List products"""
+    return paged(logic.list_products(**query), query)
+
+
+@products.route("/<int:product_id>", methods=["GET"])
+@allow("anyone")
+@products.response(200, ProductView)
+def get_product(product_id):
+    """Show a product"""
+    return logic.get_product(product_id)
+
+
+@products.route("/<int:product_id>", methods=["PUT"])
+@allow("admin")
+@products.arguments(ProductFields)
+@products.response(200, ProductView)
+@products.alt_response(409, description="The sku is taken")
+def replace_product(body, product_id):
+    """Write a product anew; a description that is left out is cleared"""
+    return logic.edit_product(product_id, **body)
+
+
+@products.route("/<int:product_id>", methods=["PATCH"])
+@allow("admin")
+@products.arguments(ProductChange)
+@products.response(200, ProductView)
+@products.alt_response(409, description="The sku is taken")
+def change_product(body, product_id):
+    """Change some fields of a product"""
+    return logic.edit_product(product_id, **body)
+
+
+@products.route("/<int:product_id>", methods=["DELETE"])
+@allow("admin")
+@products.response(204)
+def delete_product(product_id):
+    """Remove a product; orders keep what they have written down of it"""
+    logic.delete_product(product_id)
+
+
+@products.route("/<int:product_id>/stock", methods=["POST"])
+@allow("admin")
+@products.arguments(StockChange)
+@products.response(200, ProductView)
+@products.alt_response(409, description="Not enough is left, or the reference is taken")
+def enter_stock(body, product_id):
+    """Enter goods that came or went"""
+    return logic.enter_stock(product_id, **body)
+
+
+@products.route("/<int:product_id>/stock", methods=["GET"])
+@allow("admin")
+@products.arguments(StockQuery, location="query")
+@products.response(200, StockEntryView(many=True))
+def list_stock_entries(query, product_id):
+    """List a product's stock entries"""
+    return paged(logic.list_stock_entries(product_id, **query), query)
+
+
+@categories.route("", methods=["GET"])
+@allow("anyone")
+@categories.response(200, CategoryView(many=True))
+def list_categories():
+    """List the categories, with how many products each has"""
+    return logic.list_categories()
+
+
+@reservations.route("/<int:order_id>", methods=["PUT"])
+@callers("microservice3")
+@reservations.arguments(ReservationRequest)
+@reservations.response(200, ReservationView)
+@reservations.alt_response(409, description="Not enough stock, or the order was already given up")
+def reserve_stock(body, order_id):
+    """Set stock aside for an order"""
+    return logic.reserve(order_id, body["items"])
+
+
+@reservations.route("/<int:order_id>", methods=["GET"])
+@callers("microservice3")
+@reservations.response(200, ReservationView)
+def get_reservation(order_id):
+    """Show what is set aside for an order"""
+    return logic.get_reservation(order_id)
+
+
+@reservations.route("/<int:order_id>", methods=["DELETE"])
+@callers("microservice3")
+@reservations.response(200, ReservationView)
+def release_stock(order_id):
+    """Give back what was set aside for an order"""
+    return logic.release(order_id)
+
+
+@events.route("", methods=["POST"])
+@callers("microservice3")
+@events.arguments(OrderEvent, content_type=CONTENT_TYPE)
+@events.response(204)
+def receive_event(event):
+    """Take in what happened to an order"""
+    logic.receive(event)

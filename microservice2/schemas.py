@@ -1,0 +1,147 @@
+"""The wire: what comes in and goes out, its limits, and its words in OpenAPI."""
+
+from marshmallow import ValidationError, validates
+
+from chassis.events import CloudEvent, Facts
+from chassis.fields import (
+    Change,
+    Currency,
+    Flag,
+    Instant,
+    ListQuery,
+    Many,
+    Money,
+    Schema,
+    Text,
+    Whole,
+    Word,
+)
+
+MOST_UNITS = 1_000_000_000
+MOST_LINES = 1_000
+SORTS = ("price_asc", "price_desc", "name", "newest", "popular")
+
+
+class ProductFields(Schema):
+    sku = Text("The shop's own code; upper and lower case differ", "LAMP-1", max=64, required=True)
+    name = Text("What customers see", "Desk lamp", max=200, required=True)
+    description = Text("More about it", "Warm white, dimmable", min=0, max=10_000, load_default="")
+    category = Text("Where it is found", "Lighting", max=100, required=True)
+    price = Money("For one unit", 29.90, required=True)
+
+
+class NewProduct(ProductFields):
+    stock = Whole("How many there are to begin with", 100, min=0, max=MOST_UNITS, required=True)
+
+
+class ProductChange(Change):
+    sku = Text("The shop's own code; upper and lower case differ", "LAMP-1", max=64)
+    name = Text("What customers see", "Desk lamp", max=200)
+    description = Text("More about it", "Warm white, dimmable", min=0, max=10_000)
+    category = Text("Where it is found", "Lighting", max=100)
+    price = Money("For one unit", 24.90)
+
+
+class ProductView(ProductFields):
+    class Meta:
+        fields = (
+            "id",
+            *("sku", "name", "description", "category", "price", "currency"),
+            *("stock", "units_sold", "image_url", "version", "created_at", "updated_at"),
+        )
+
+    id = Whole("The product's number", 1)
+    currency = Currency("Of the price, ISO 4217")
+    stock = Whole("How many can still be sold", 100, min=0)
+    units_sold = Whole("How many are in confirmed orders; follows within seconds", 12, min=0)
+    image_url = Text(
+        "Where its picture is; null without one", None, max=200, allow_none=True, dump_default=None
+    )
+    version = Whole("Counts the edits of the product, not its sales", 1)
+    created_at = Instant("When it was added", "2026-01-31T09:30:00Z")
+    updated_at = Instant("When it last changed", "2026-01-31T09:30:00Z")
+
+
+class ProductQuery(ListQuery):
+    category = Text("Exactly this category", "Lighting", max=100)
+    q = Text("Words; each must occur in name, description or sku, in any case", "desk", max=200)
+    sku = Text("Exactly this sku", "LAMP-1", max=64)
+    min_price = Money("This price or more", 10)
+    max_price = Money("This price or less", 50)
+    in_stock = Flag("Only what can, or cannot, be bought now", True)
+    sort = Word("In which order; without it, by id", "price_asc", SORTS)
+
+
+class StockChange(Schema):
+    delta = Whole(
+        "How many came, or with a minus went; not 0",
+        50,
+        min=-MOST_UNITS,
+        max=MOST_UNITS,
+        required=True,
+    )
+    reason = Text("Why", "Delivery", max=500, required=True)
+    reference = Text("Your own number for it, unique for the product", "DN-2041", max=100)
+
+    @validates("delta")
+    def _changes_something(self, value, **_):
+        if value == 0:
+            raise ValidationError("Must not be 0.")
+
+
+class StockQuery(ListQuery):
+    reference = Text("Only the entry with this reference", "DN-2041", max=100)
+
+
+class StockEntryView(Schema):
+    id = Whole("The entry's number", 1)
+    delta = Whole("How many came, or with a minus went", 50, min=-MOST_UNITS)
+    reason = Text("Why", "Delivery", max=500)
+    reference = Text("The number given with it", "DN-2041", max=100, allow_none=True)
+    created_at = Instant("When", "2026-01-31T09:30:00Z")
+
+
+class CategoryView(Schema):
+    category = Text("Its name", "Lighting", max=100)
+    products = Whole("How many products it has", 12)
+
+
+class ReservationItem(Schema):
+    product_id = Whole("The product's number", 1, required=True)
+    quantity = Whole("How many", 2, max=1_000_000, required=True)
+
+
+class ReservationRequest(Schema):
+    items = Many(
+        "The order's lines; a product may repeat",
+        ReservationItem,
+        min=1,
+        max=MOST_LINES,
+        required=True,
+    )
+
+
+class ReservedItemView(ReservationItem):
+    sku = Text("The product's sku now", "LAMP-1", max=64)
+    name = Text("The product's name now", "Desk lamp", max=200)
+    price = Money("The product's price now", 29.90)
+
+
+class ReservationView(Schema):
+    order_id = Whole("The order's number", 7)
+    state = Word("What became of it", "held", ["held", "released", "refused"])
+    items = Many("An entry for each line that was asked for, in its order", ReservedItemView)
+
+
+class OrderLineFacts(Facts):
+    product_id = Whole("The product's number", 1, required=True)
+    quantity = Whole("How many", 2, required=True)
+
+
+class OrderFacts(Facts):
+    order_id = Whole("The order's number", 7, required=True)
+    items = Many("Its lines", OrderLineFacts, required=True)
+
+
+class OrderEvent(CloudEvent):
+    FACTS = {"order.confirmed": OrderFacts, "order.cancelled": OrderFacts}

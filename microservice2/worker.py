@@ -1,0 +1,11 @@
+"""The worker: this service tells nobody anything, so there is only house to keep."""
+
+from chassis.worker import run
+
+
+def main():
+    run("microservice2", lanes={})
+
+
+if __name__ == "__main__":
+    main()

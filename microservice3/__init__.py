@@ -1,0 +1,1 @@
+"""Orders: what was bought by whom, and how far each order has come."""

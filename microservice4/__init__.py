@@ -1,0 +1,1 @@
+"""Notifications: what happened, told to customers by e-mail."""

@@ -1,0 +1,76 @@
+"""What tests may ask for: a private PostgreSQL, keys, and services on databases of their own."""
+
+import os
+import subprocess
+import tempfile
+from pathlib import Path
+from urllib.parse import quote
+
+import pytest
+
+from chassis import testing
+
+ROOT = Path(__file__).resolve().parent.parent
+
+
+@pytest.fixture(scope="session", autouse=True)
+def _metrics_folder(tmp_path_factory):
+    os.environ["PROMETHEUS_MULTIPROC_DIR"] = str(tmp_path_factory.mktemp("metrics"))
+
+
+@pytest.fixture(scope="session")
+def postgres():
+    """A private PostgreSQL for this run. Returns a function from a database's name to its URL."""
+    with tempfile.TemporaryDirectory(prefix="quartet-test-", ignore_cleanup_errors=True) as folder:
+        Path(folder).chmod(0o755)
+        server = ROOT / "scripts/lib/test-postgres"
+        sockets = subprocess.run(
+            [server, "start", folder], check=True, stdout=subprocess.PIPE, text=True
+        ).stdout.strip()
+        try:
+            yield lambda name: f"postgresql://postgres@/{name}?host={quote(sockets, safe='')}"
+        finally:
+            subprocess.run([server, "stop", folder], check=True, stdout=subprocess.DEVNULL)
+
+
+@pytest.fixture(scope="session")
+def keys(tmp_path_factory):
+    """A folder with the keys of all services."""
+    return testing.make_keys(tmp_path_factory.mktemp("keys"))
+
+
+@pytest.fixture(scope="session")
+def databases(postgres):
+    """Makes the database of a service when it is first asked for. Returns its URL."""
+    made = {}
+
+    def database_of(name):
+        if name not in made:
+            made[name] = postgres(name)
+            testing.make_database(postgres("postgres"), name, made[name])
+        return made[name]
+
+    return database_of
+
+
+@pytest.fixture(scope="session")
+def _services(databases, keys):
+    made = {}
+
+    def service_of(name):
+        if name not in made:
+            made[name] = testing.make_service(name, databases(name), keys)
+        return made[name]
+
+    return service_of
+
+
+@pytest.fixture
+def fresh_service(_services, databases):
+    """Returns a function from a name to that service, with an empty database."""
+
+    def fresh(name):
+        testing.empty_database(databases(name))
+        return _services(name)
+
+    return fresh
