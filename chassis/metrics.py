@@ -7,20 +7,20 @@ one which takes another's place goes on in its files, and none of a dead process
 
 from prometheus_client import Counter, values
 
-_counters = {}
+
+def write_as(place):
+    """Let this process write the files of that place. Call it before any metric is made."""
+    values.ValueClass = values.MultiProcessValue(lambda: place)
 
 
-def begin(identity):
-    """Let this process write the files called `identity`. Call it before any metric is made."""
-    values.ValueClass = values.MultiProcessValue(lambda: identity)
-    _counters["deliveries"] = Counter(
+def delivery_counter():
+    """Return the counter of tries of outbox messages, by lane and outcome.
+
+    outcome: delivered, refused, unknown or our_fault.
+    """
+    return Counter(
         "outbox_deliveries_total",
         "Messages of the outbox that were tried, by lane and outcome",
         ["lane", "outcome"],
+        registry=None,  # the files are read by whoever serves /metrics
     )
-
-
-def count_delivery(lane, outcome):
-    """Count one try of a message; outcome is delivered, refused, unknown or our_fault."""
-    if counter := _counters.get("deliveries"):
-        counter.labels(lane=lane, outcome=outcome).inc()

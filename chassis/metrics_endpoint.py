@@ -10,7 +10,7 @@ from chassis import metrics
 
 def init_app(app):
     """Count and time every request, and serve `/metrics`."""
-    metrics.begin(_place())
+    metrics.write_as(_place())
     MultiprocessInternalPrometheusMetrics.for_app_factory(group_by=route).init_app(app)
 
 

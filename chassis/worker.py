@@ -75,6 +75,7 @@ class Worker:
         self._housekeeping = [_forget_old_events, *housekeeping]
         self._wake = {lane: threading.Event() for lane in self.lanes}
         self._stop = threading.Event()
+        self._deliveries = metrics.delivery_counter()
 
     def step(self, lane):
         """Deliver what is due in one lane, up to BATCH messages. Returns how many were leased."""
@@ -140,7 +141,7 @@ class Worker:
                 outcome = "our_fault"
                 log.exception("failed", extra=_about(message))
                 self._postpone(message, OUR_FAULT_RETRY_SECONDS, f"{type(error).__name__}: {error}")
-        metrics.count_delivery(message.lane, outcome)
+        self._deliveries.labels(lane=message.lane, outcome=outcome).inc()
         return outcome == "delivered"
 
     def _postpone(self, message, seconds, reason):
@@ -193,7 +194,7 @@ def run(name, lanes, housekeeping=()):
     """Be the worker of the service called `name` until SIGTERM. Returns after a graceful end."""
     service = Service(settings.load(name))
     logs.configure(service.settings.log_level)
-    metrics.begin("worker")
+    metrics.write_as("worker")
     worker = Worker(service, lanes, housekeeping)
     signal.signal(signal.SIGTERM, worker.stop)
     signal.signal(signal.SIGINT, worker.stop)
