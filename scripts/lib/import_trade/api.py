@@ -5,11 +5,11 @@ A wish that finds itself fulfilled already is a success; each function says how 
 
 from collections.abc import Iterator
 from dataclasses import dataclass
-from datetime import date, datetime
-from decimal import Decimal
+from datetime import date
 from typing import Any
 
 from import_trade.planning import CATEGORY, PlannedOrder, PlannedProduct, PlannedReturn, PlannedUser
+from import_trade.seen import SeenOrder, SoldOnDay, StockEntry, seen_order, seen_report
 from import_trade.transport import Answer, Failed, Transport
 
 USERS = "/api/service1/users"
@@ -25,47 +25,13 @@ class Refusal(Exception):
 
 @dataclass(frozen=True, slots=True)
 class Outcome:
-    """What became of a wish: the id it is about, and whether this run made it true."""
+    """What became of a wish: the id it is about, and whether it certainly was not true before.
+
+    After an unknown answer the repeat finds the thing there; nobody can tell since when.
+    """
 
     id: int
     is_new: bool
-
-
-@dataclass(frozen=True, slots=True)
-class StockEntry:
-    reference: str | None
-    delta: int
-
-
-@dataclass(frozen=True, slots=True)
-class SeenLine:
-    product_id: int
-    sku: str
-    quantity: int
-    price: Decimal
-    line_total: Decimal
-
-
-@dataclass(frozen=True, slots=True)
-class SeenOrder:
-    id: int
-    user_id: int
-    reference: str | None
-    status: str
-    placed_at: datetime
-    lines: tuple[SeenLine, ...]
-    total: Decimal
-
-    @property
-    def units(self) -> int:
-        return sum(line.quantity for line in self.lines)
-
-
-@dataclass(frozen=True, slots=True)
-class SoldOnDay:
-    orders: int
-    units: int
-    revenue: Decimal
 
 
 def ensure_user(http: Transport, user: PlannedUser) -> Outcome:
@@ -82,10 +48,8 @@ def ensure_user(http: Transport, user: PlannedUser) -> Outcome:
 
     for found in listed(http.get(USERS, username=user.username), USERS):
         if found["email"].lower() == user.email.lower():
-            return Outcome(found["id"], is_new=answer.repeated)
-    raise Refusal(
-        f"user {user.username}: the user name or {user.email} belongs to another account"
-    )
+            return Outcome(found["id"], is_new=False)
+    raise Refusal(f"user {user.username}: the user name or {user.email} belongs to another account")
 
 
 def ensure_product(http: Transport, product: PlannedProduct) -> Outcome:
@@ -107,7 +71,7 @@ def ensure_product(http: Transport, product: PlannedProduct) -> Outcome:
 
     for found in listed(http.get(PRODUCTS, sku=product.sku), PRODUCTS):
         if found["sku"] == product.sku:
-            return Outcome(found["id"], is_new=answer.repeated)
+            return Outcome(found["id"], is_new=False)
     raise Refusal(f"product {product.sku}: the sku is taken, but no product shows it")
 
 
@@ -128,7 +92,7 @@ def enter_opening(http: Transport, product_id: int, product: PlannedProduct, ref
             f"product {product.sku}: {ref} holds {held} where the file makes "
             f"{product.opening:+,}; was another file of this name imported before?"
         )
-    return Outcome(product_id, is_new=answer.repeated)
+    return Outcome(product_id, is_new=False)
 
 
 def book_return(http: Transport, product_id: int, returned: PlannedReturn) -> Outcome:
@@ -138,7 +102,7 @@ def book_return(http: Transport, product_id: int, returned: PlannedReturn) -> Ou
     if answer.ok:
         return Outcome(product_id, is_new=True)
     if answer.code == "reference_taken":
-        return Outcome(product_id, is_new=answer.repeated)
+        return Outcome(product_id, is_new=False)
     raise Refusal(f"return {returned.reference}: {answer.describe()}")
 
 
@@ -169,7 +133,7 @@ def place_order(
     if answer.ok:
         return Outcome(answer.body["id"], is_new=True)
     if answer.code == "reference_taken":
-        return Outcome(answer.body["order_id"], is_new=answer.repeated)
+        return Outcome(answer.body["order_id"], is_new=False)
     raise Refusal(f"invoice {order.invoice}: {answer.describe()}")
 
 
@@ -229,34 +193,3 @@ def understood(read, body, path: str):
         return read(body)
     except (AttributeError, KeyError, TypeError, ValueError, ArithmeticError) as error:
         raise Failed(f"GET {path} answered in another shape than agreed: {error!r}") from error
-
-
-def seen_order(body: dict) -> SeenOrder:
-    return SeenOrder(
-        id=body["id"],
-        user_id=body["user_id"],
-        reference=body["reference"],
-        status=body["status"],
-        placed_at=datetime.fromisoformat(body["placed_at"]),
-        lines=tuple(map(seen_line, body["items"])),
-        total=Decimal(body["total"]),
-    )
-
-
-def seen_line(item: dict) -> SeenLine:
-    return SeenLine(
-        product_id=item["product_id"],
-        sku=item["sku"],
-        quantity=item["quantity"],
-        price=Decimal(item["unit_price"]),
-        line_total=Decimal(item["line_total"]),
-    )
-
-
-def seen_report(body: list[dict]) -> dict[date, SoldOnDay]:
-    return {
-        date.fromisoformat(row["date"]): SoldOnDay(
-            row["orders"], row["units"], Decimal(row["revenue"])
-        )
-        for row in body
-    }

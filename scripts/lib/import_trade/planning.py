@@ -10,15 +10,14 @@ from dataclasses import dataclass
 from datetime import datetime
 from decimal import Decimal
 
-from import_trade.reading import (
+from import_trade.lines import (
     LARGEST_AMOUNT,
     LONGEST_REFERENCE,
     Line,
-    Refused,
     Rejection,
-    TradeFile,
     return_reference,
 )
+from import_trade.reading import Refused, TradeFile
 
 WALK_IN = "walk-in"
 CATEGORY = "Retail"
@@ -88,6 +87,12 @@ class Plan:
     returns: tuple[PlannedReturn, ...]
     rejections: tuple[Rejection, ...]
 
+    @property
+    def codes_without_trade(self) -> int:
+        """How many stock codes stand on rejected lines alone, and so become no products."""
+        rejected = {one.sku for one in self.rejections if one.sku}
+        return len(rejected - {product.sku for product in self.products})
+
 
 def make_plan(trade: TradeFile) -> Plan:
     """Return what the services shall hold once the file is imported."""
@@ -97,7 +102,7 @@ def make_plan(trade: TradeFile) -> Plan:
 
     accepted = sorted(sales + returned, key=lambda line: line.number)
     rejections = [
-        Rejection(line.number, reason, trade.text(line.number), malformed=True)
+        Rejection(line.number, reason, trade.text(line.number), malformed=True, sku=line.sku)
         for line, reason in rejected
     ]
     return Plan(

@@ -19,6 +19,8 @@ class Progress:
         self.label = label
         self.total = total
         self.done = 0
+        self.new: int | None = None
+        """How many of the done were not there before; None where that means nothing."""
         self.seconds = 0.0
         self._out = out or sys.stdout
         self._bar = self._out.isatty()
@@ -47,14 +49,17 @@ class Progress:
         return self.done / self.seconds if self.seconds else 0.0
 
     def summary(self) -> str:
+        news = "" if self.new is None else f", {self.new:,} new" if self.new else ", none new"
         return (
             f"{self.label:<{LABEL_WIDTH}} {self.done:>6,} in {self.seconds:6.1f} s"
-            f" {self.a_second:8.1f} a second"
+            f" {self.a_second:8.1f} a second{news}"
         )
 
-    def step(self) -> None:
+    def step(self, *, is_new: bool | None = None) -> None:
         with self._lock:
             self.done += 1
+            if is_new is not None:
+                self.new = (self.new or 0) + is_new
             now = time.monotonic()
             if now - self._shown >= self._every:
                 self._shown = now

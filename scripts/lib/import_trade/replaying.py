@@ -56,10 +56,11 @@ class Crew:
                 places = {threads.submit(work, one): place for place, one in enumerate(things)}
                 for future in as_completed(places):
                     try:
-                        results[places[future]] = future.result()
+                        result = results[places[future]] = future.result()
+                        progress.step(is_new=getattr(result, "is_new", None))
                     except Refusal as refusal:
                         refusals.append(str(refusal))
-                    progress.step()
+                        progress.step()
         except BaseException:
             self.http.stop.set()
             threads.shutdown(cancel_futures=True)

@@ -45,9 +45,6 @@ class Stopped(Exception):
 class Answer:
     status: int
     body: Any
-    repeated: bool = False
-    """An earlier try of the same call was left without a definite answer, so a 409 may be the
-    echo of that try."""
 
     @property
     def ok(self) -> bool:
@@ -113,6 +110,11 @@ class Transport:
             self._token = self._log_in()
             return self._token.text
 
+    def wait(self, seconds: float) -> None:
+        """Let time pass, unless the import is told to stop."""
+        if self.stop.wait(seconds):
+            raise Stopped
+
     def _log_in(self) -> Token:
         data = to_json({"username": self.username, "password": self.password}).encode()
         asked_at = time.monotonic()
@@ -132,7 +134,7 @@ class Transport:
                 raise Stopped
             answer = self._try_once(method, path, token, params, data)
             if isinstance(answer, Answer):
-                return answer if tries == 0 else Answer(answer.status, answer.body, repeated=True)
+                return answer
             if time.monotonic() > give_up_at:
                 raise Failed(f"{method} {self.url}{path}: {answer.why}, {tries + 1} times")
             self.on_trouble(f"{method} {path}: {answer.why}; trying again")

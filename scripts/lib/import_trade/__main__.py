@@ -1,0 +1,229 @@
+"""The command: reads and checks the whole file, replays it, reconciles, and says so.
+
+Exits with 0 when the services hold exactly what the file says, 1 when they do not or could not be
+reached, 2 for wrong usage or a refused file, 130 after Ctrl-C.
+"""
+
+import argparse
+import csv
+import os
+import signal
+import sys
+from collections import Counter
+from datetime import UTC, date, datetime
+from pathlib import Path
+from urllib.parse import urlsplit
+
+from import_trade.planning import Plan, make_plan
+from import_trade.progress import LABEL_WIDTH, Notices
+from import_trade.reading import Refused, TradeFile, read_trade
+from import_trade.reconciling import Day, Reconciliation, reconcile
+from import_trade.replaying import Crew, replay
+from import_trade.transport import Failed, Transport
+
+ADMINISTRATOR = "admin"
+MOST_THREADS = 64
+MOST_REJECTIONS_SHOWN = 20
+
+
+class Interrupted(BaseException):
+    """Ctrl-C or a request to end. No mere error: nothing may take it for one and go on."""
+
+    def __init__(self, number: int):
+        super().__init__(signal.Signals(number).name)
+        self.number = number
+
+
+def main(words: list[str]) -> int:
+    options = read_options(words)
+    try:
+        trade = read_trade(options.file, datetime.now(UTC))
+        plan = make_plan(trade)
+        password = None if options.dry_run else read_password(options.password_file)
+        report = None if options.dry_run and not options.report else report_path(options)
+        if report:
+            write_report(report, plan)
+    except Refused as refusal:
+        return fail(f"{refusal}\nNothing was imported.", 2)
+
+    show_plan(trade, plan, report)
+    if options.dry_run:
+        show_rejections(plan, report)
+        print("Dry run: no service was called, nothing was changed.")
+        return 0
+    return import_plan(plan, options, password)
+
+
+def import_plan(plan: Plan, options: argparse.Namespace, password: str) -> int:
+    listen_for_signals()
+    http = Transport(options.url, ADMINISTRATOR, password, on_trouble=Notices())
+    crew = Crew(http, options.concurrency)
+    try:
+        http.knock()
+        result = reconcile(crew, plan, replay(crew, plan))
+    except Failed as failure:
+        return fail(f"{failure}\nWhat was imported stays; running this again finishes the job.", 1)
+    except Interrupted as interrupted:
+        return fail(
+            f"Stopped by {interrupted}. Nothing is half done; running this again finishes the job.",
+            128 + interrupted.number,
+        )
+    show_reconciliation(plan, result)
+    return 1 if result.differences else 0
+
+
+def read_options(words: list[str]) -> argparse.Namespace:
+    var = Path(os.environ.get("QUARTET_VAR") or "var")
+    port = os.environ.get("QUARTET_HTTP_PORT") or "8080"
+    parser = argparse.ArgumentParser(
+        prog="scripts/import-trade", allow_abbrev=False, add_help=False
+    )
+    parser.add_argument("file", type=Path, metavar="FILE.csv")
+    parser.add_argument("--dry-run", action="store_true")
+    parser.add_argument(
+        "--url", type=base_url, default=os.environ.get("QUARTET_URL") or f"http://127.0.0.1:{port}"
+    )
+    parser.add_argument("--password-file", type=Path, default=var / "secrets" / "admin.password")
+    parser.add_argument("--report", type=Path)
+    parser.add_argument("--concurrency", type=thread_count, default=8)
+    options = parser.parse_args(words)
+    options.var = var
+    return options
+
+
+def base_url(text: str) -> str:
+    parts = urlsplit(text)
+    if parts.scheme not in ("http", "https") or not parts.hostname or parts.query or parts.fragment:
+        raise argparse.ArgumentTypeError(f"{text!r} is no http:// or https:// address")
+    return text.rstrip("/")
+
+
+def thread_count(text: str) -> int:
+    if not text.isdecimal() or not 1 <= int(text) <= MOST_THREADS:
+        raise argparse.ArgumentTypeError(f"{text!r} is no number from 1 to {MOST_THREADS}")
+    return int(text)
+
+
+def read_password(path: Path) -> str:
+    try:
+        return path.read_text(encoding="utf-8").strip()
+    except (OSError, UnicodeDecodeError) as error:
+        raise Refused(
+            f"the administrator's password cannot be read from {path}: {error}\n"
+            "scripts/up writes it; --password-file names another place."
+        ) from error
+
+
+def report_path(options: argparse.Namespace) -> Path:
+    return options.report or options.var / "import" / f"{options.file.name}.rejected.csv"
+
+
+def write_report(path: Path, plan: Plan) -> None:
+    """Write the rejected lines, or the header alone, so that no earlier report is mistaken for
+    this one's. It is written before anything is imported: a report that cannot be had stops it."""
+    unfinished = path.with_name(path.name + ".unfinished")
+    try:
+        path.parent.mkdir(parents=True, exist_ok=True)
+        with unfinished.open("w", encoding="utf-8", newline="") as file:
+            writer = csv.writer(file)
+            writer.writerow(["line", "reason", "text"])
+            writer.writerows([one.number, one.reason, one.text] for one in plan.rejections)
+        unfinished.replace(path)
+    except OSError as error:
+        raise Refused(f"the report cannot be written to {path}: {error.strerror}") from error
+
+
+def show_plan(trade: TradeFile, plan: Plan, report: Path | None) -> None:
+    print(f"{trade.name}: {counted(len(trade.lines) + len(trade.rejections), 'line')}")
+    sales = sum(len(order.lines) for order in plan.orders)
+    show("orders", f"{len(plan.orders):,}", f"of {counted(sales, 'line')}")
+    units = sum(one.units for one in plan.returns)
+    cancellations = len({one.invoice for one in plan.returns})
+    show(
+        "returns",
+        f"{len(plan.returns):,}",
+        f"of {counted(units, 'unit')}, on {counted(cancellations, 'cancellation')}",
+    )
+    show("users", f"{len(plan.users):,}", "")
+    left_out = plan.codes_without_trade
+    remark = f"; {counted(left_out, 'code')} on rejected lines alone left out" if left_out else ""
+    show("products", f"{len(plan.products):,}", f"opening stock: {plan.opening_reference}{remark}")
+    show("rejected lines", f"{len(plan.rejections):,}", f"listed in {report}" if report else "")
+    for reason, number in Counter(one.reason for one in plan.rejections).most_common(5):
+        print(f"{'':<{LABEL_WIDTH}} {number:>6,} {reason}")
+
+
+def show(label: str, figure: str, remark: str) -> None:
+    print(f"  {label:<{LABEL_WIDTH - 2}} {figure:>6} {remark}".rstrip())
+
+
+def counted(number: int, noun: str) -> str:
+    return f"{number:,} {noun}{'' if number == 1 else 's'}"
+
+
+def show_rejections(plan: Plan, report: Path | None) -> None:
+    if report or not plan.rejections:
+        return
+    print("Would be rejected:")
+    for one in plan.rejections[:MOST_REJECTIONS_SHOWN]:
+        print(f"  line {one.number}: {one.reason}")
+    left = len(plan.rejections) - MOST_REJECTIONS_SHOWN
+    if left > 0:
+        print(f"  and {left:,} more; --report FILE writes them all")
+
+
+def show_reconciliation(plan: Plan, result: Reconciliation) -> None:
+    days = sorted(result.planned_days.keys() | result.seen_days.keys())
+    print(f"\n{'day':<12}{'invoices':>10}{'lines':>10}{'units':>12}{'revenue':>16}")
+    for day in days:
+        show_day(day, result.planned_days.get(day, Day()), result.seen_days.get(day, Day()))
+    if result.differences:
+        print(f"\nThe services differ from the file in {len(result.differences):,} points:")
+        for difference in result.differences:
+            print(f"  {difference}")
+        return
+    entries = sum(1 for product in plan.products if product.opening) + len(plan.returns)
+    print(
+        f"\nReconciled to the penny: {len(plan.orders):,} orders and {entries:,} stock entries "
+        "are as the file says, and so is the sales report."
+    )
+
+
+def show_day(day: date, planned: Day, seen: Day) -> None:
+    print(f"{day!s:<12}{figures(seen)}" + ("" if seen == planned else "   in the services"))
+    if seen != planned:
+        print(f"{'':<12}{figures(planned)}   in the file")
+
+
+def figures(day: Day) -> str:
+    return f"{day.invoices:>10,}{day.lines:>10,}{day.units:>12,}{day.revenue:>16,}"
+
+
+def listen_for_signals() -> None:
+    """End cleanly on the first Ctrl-C or SIGTERM, and at once on the second."""
+
+    def end(number: int, _) -> None:
+        signal.signal(number, signal.SIG_DFL)
+        raise Interrupted(number)
+
+    for number in (signal.SIGINT, signal.SIGTERM):
+        signal.signal(number, end)
+
+
+def fail(text: str, status: int) -> int:
+    sys.stdout.flush()
+    print(f"import-trade: {text}", file=sys.stderr)
+    return status
+
+
+def run() -> int:
+    try:
+        return main(sys.argv[1:])
+    except BrokenPipeError:
+        # Whoever read the output is gone (`| head`); the interpreter must not trip over it again
+        os.dup2(os.open(os.devnull, os.O_WRONLY), sys.stdout.fileno())
+        return 128 + signal.SIGPIPE
+
+
+if __name__ == "__main__":
+    sys.exit(run())

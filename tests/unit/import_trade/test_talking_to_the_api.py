@@ -1,0 +1,176 @@
+"""Calls are repeated until the answer is definite, and amounts cross the wire as they stand."""
+
+import json
+import threading
+from decimal import Decimal
+
+import pytest
+import requests
+from hypothesis import given
+from hypothesis import strategies as st
+from import_trade import transport
+from import_trade.transport import Answer, Failed, Stopped, Transport, Unknown, interpret, to_json
+
+
+def response(status, body, **headers):
+    made = requests.Response()
+    made.status_code = status
+    made._content = body if isinstance(body, bytes) else json.dumps(body).encode()
+    made.headers.update(headers)
+    return made
+
+
+def problem(status, code, **headers):
+    return response(status, {"code": code, "detail": "said so"}, **headers)
+
+
+@pytest.mark.parametrize(
+    "answer",
+    [
+        response(200, []),
+        response(201, {"id": 1}),
+        response(202, {"id": 1}),
+        response(204, b""),
+        problem(409, "sku_taken"),
+        problem(422, "invalid"),
+        problem(404, "not_found"),
+        problem(401, "token_expired"),
+    ],
+)
+def test_what_a_service_says_itself_is_definite(answer):
+    assert isinstance(interpret(answer), Answer)
+
+
+@pytest.mark.parametrize(
+    "answer",
+    [
+        problem(500, "internal"),
+        problem(502, "bad_gateway"),
+        problem(503, "unavailable"),
+        problem(504, "timeout"),
+        problem(429, "too_many_requests"),
+        problem(404, "no_route"),
+        response(404, b"<html>not here</html>"),
+        response(200, b"<html>welcome</html>"),
+        response(302, b""),
+    ],
+)
+def test_anything_else_leaves_the_outcome_unknown(answer):
+    assert isinstance(interpret(answer), Unknown)
+
+
+def test_the_wait_that_a_service_asks_for_is_heard():
+    assert interpret(problem(503, "unavailable", **{"Retry-After": "2"})).wait == 2
+    assert interpret(problem(503, "unavailable", **{"Retry-After": "soon"})).wait == 0
+
+
+def test_a_refusal_is_told_in_the_words_of_the_service():
+    answer = Answer(
+        422, {"code": "invalid", "detail": "No.", "errors": {"json": {"price": ["Too low."]}}}
+    )
+
+    assert answer.describe() == '422 invalid: No. {"json":{"price":["Too low."]}}'
+
+
+@given(st.decimals(0, Decimal("9999999999.99"), places=2))
+def test_an_amount_crosses_the_wire_exactly(amount):
+    text = to_json({"items": [{"unit_price": amount}]})
+
+    assert json.loads(text, parse_float=Decimal, parse_int=Decimal) == {
+        "items": [{"unit_price": amount}]
+    }
+
+
+@given(st.dictionaries(st.text(), st.text() | st.integers() | st.none() | st.booleans()))
+def test_all_other_values_are_written_as_json_has_them(value):
+    assert json.loads(to_json(value)) == value
+
+
+@pytest.fixture(autouse=True)
+def no_pauses(monkeypatch):
+    monkeypatch.setattr(transport, "FIRST_PAUSE_SECONDS", 0)
+
+
+@pytest.fixture
+def answers(monkeypatch):
+    """Answer the tries of any transport from a list; logging in always works. Returns the list of
+    answers to fill, and what was sent as (method, path, token)."""
+    queue, sent = [], []
+
+    def try_once(_, method, path, token, params, data):
+        if path == transport.TOKENS:
+            return Answer(200, {"access_token": f"token-{len(sent)}", "expires_in": 600})
+        sent.append((method, path, token))
+        return queue.pop(0)
+
+    monkeypatch.setattr(Transport, "_try_once", try_once)
+    return queue, sent
+
+
+@pytest.fixture
+def http():
+    return Transport("http://quartet.invalid", "admin", "secret")
+
+
+def test_an_unknown_answer_is_asked_again_until_it_is_definite(http, answers):
+    queue, sent = answers
+    queue += [Unknown("no answer"), Unknown("503"), Answer(201, {"id": 1})]
+
+    assert http.post("/things", {}).status == 201
+    assert len(sent) == 3
+
+
+def test_a_refused_token_is_renewed_and_the_call_repeated(http, answers):
+    queue, sent = answers
+    queue += [Answer(200, []), Answer(401, {"code": "token_expired"}), Answer(200, [])]
+
+    http.get("/things")
+    http.get("/things")
+
+    assert [token for _, _, token in sent] == ["token-0", "token-0", "token-2"]
+
+
+def test_a_token_near_its_end_is_renewed_before_it_is_refused(http, answers, monkeypatch):
+    queue, sent = answers
+    queue += [Answer(200, []), Answer(200, [])]
+    clock = [1000.0]
+    monkeypatch.setattr(transport.time, "monotonic", lambda: clock[0])
+
+    http.get("/things")
+    clock[0] += 541
+    http.get("/things")
+
+    assert [token for _, _, token in sent] == ["token-0", "token-1"]
+
+
+def test_patience_ends(http, answers, monkeypatch):
+    queue, _ = answers
+    queue += [Unknown("503 unavailable")] * 3
+    clock = iter(range(0, 1000, 25))
+    monkeypatch.setattr(transport.time, "monotonic", lambda: next(clock))
+    http._token = transport.Token("kept", renew_at=10_000)
+
+    with pytest.raises(Failed, match="503 unavailable, 3 times"):
+        http.get("/things")
+
+
+def test_one_who_may_not_is_told_and_not_asked_again(http, answers):
+    queue, sent = answers
+    queue += [Answer(403, {"code": "forbidden", "detail": "No."})]
+
+    with pytest.raises(Failed, match="403 forbidden"):
+        http.get("/things")
+    assert len(sent) == 1
+
+
+def test_a_stop_ends_a_call_that_waits(http, answers):
+    queue, _ = answers
+    queue += [Unknown("503", wait=60)]
+    threading.Timer(0.05, http.stop.set).start()
+
+    with pytest.raises(Stopped):
+        http.get("/things")
+
+
+def test_the_password_is_not_shown(http):
+    assert "secret" not in repr(http)
