@@ -1,5 +1,5 @@
 # What every script shares: strict mode, help, messages, the settings of a stack, its folders.
-# shellcheck shell=bash
+# shellcheck shell=bash disable=SC2034    # most of it is used by the scripts that source this
 
 set -euo pipefail
 shopt -s inherit_errexit
@@ -54,12 +54,20 @@ now() { printf '%s' "${EPOCHREALTIME/[.,]/}"; }
 
 # step TITLE HINT COMMAND...: run COMMAND with its output in a log; HINT says what to do if it fails.
 step() {
-  local title=$1 hint=$2 start log
+  local title=$1 hint=$2 start log status
   shift 2
   start=$(now)
   log=$(mktemp "${TMPDIR:-/tmp}/quartet-step.XXXXXX")
   if [[ -t 1 ]]; then printf '\r\e[K          %s ...' "$title"; fi
-  if ("$@") >"$log" 2>&1; then
+  # in a condition, bash would go on after a command that fails
+  set +e
+  (
+    set -e
+    "$@"
+  ) >"$log" 2>&1
+  status=$?
+  set -e
+  if ((status == 0)); then
     if [[ -t 1 ]]; then printf '\r\e[K'; fi
     printf '%8s  %s\n' "$(seconds_since "$start")" "$title"
     rm -f "$log"
@@ -87,6 +95,26 @@ together() {
     wait "$pid" || failed=1
   done
   ((failed == 0)) || exit 1
+}
+
+# end_with_children: Ctrl-C ends what this script started and is not finished, background steps too.
+end_with_children() { trap '_end_children; exit 130' INT TERM; }
+
+_end_children() {
+  trap - INT TERM
+  local pids
+  pids=$(tree_of $$ | tail -n +2)
+  # shellcheck disable=SC2086    # one word a pid
+  kill $pids 2>/dev/null || true
+}
+
+# tree_of PID: PID and all its descendants.
+tree_of() {
+  local pid=$1 child children
+  [[ -d /proc/$pid ]] || return 0
+  printf '%s\n' "$pid"
+  children=$(cat "/proc/$pid/task/"*/children 2>/dev/null) || return 0
+  for child in $children; do tree_of "$child"; done
 }
 
 # ---- small things

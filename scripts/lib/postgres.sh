@@ -1,0 +1,91 @@
+# The private PostgreSQL of a stack: one cluster, a database for each service, reached by unix socket.
+# shellcheck shell=bash disable=SC2153
+
+readonly SUPERUSER=quartet
+
+# The programs of the version that made the cluster, or the newest there are.
+postgres_bin() {
+  local data=${1:-} bin
+  if [[ -n $data && -r $data/PG_VERSION ]]; then
+    bin=/usr/lib/postgresql/$(<"$data/PG_VERSION")/bin
+    [[ -x $bin/postgres ]] || abort "$data was made by PostgreSQL $(<"$data/PG_VERSION"), which is not installed. Install postgresql-$(<"$data/PG_VERSION")."
+  else
+    bin=$(printf '%s\n' /usr/lib/postgresql/*/bin | sort -V | tail -n 1)
+  fi
+  printf '%s' "$bin"
+}
+
+# The postmaster's command line ends in `-D <cluster>`.
+postgres_pid() { pid_in "${1:-$VAR/postgres}/postmaster.pid" "${1:-$VAR/postgres}"; }
+
+# make_cluster DATA INITDB-OPTION...: a new cluster, complete or not there at all.
+make_cluster() {
+  local data=$1
+  shift
+  as_run_user rm -rf "$data.new"
+  as_run_user "$(postgres_bin)/initdb" --pgdata="$data.new" --encoding=UTF8 --locale=C.UTF-8 \
+    --data-checksums --no-instructions "$@"
+  as_run_user mv -T "$data.new" "$data"
+}
+
+# start_cluster DATA SOCKETS LOG OPTION...: start it and wait until it takes connections.
+start_cluster() {
+  local data=$1 sockets=$2 log=$3
+  shift 3
+  as_run_user "$(postgres_bin "$data")/pg_ctl" start --pgdata="$data" --log="$log" --wait --timeout=60 --silent \
+    --options="-c unix_socket_directories=$sockets $*"
+}
+
+# Fast, not smart: a session that stays open must not hold the stop.
+stop_cluster() {
+  local data=$1
+  postgres_pid "$data" >/dev/null || return 0
+  as_run_user "$(postgres_bin "$data")/pg_ctl" stop --pgdata="$data" --mode=fast --wait --timeout=30 --silent
+}
+
+# ---- the stack's own cluster
+
+start_postgres() {
+  postgres_pid >/dev/null && return 0
+  if [[ ! -d $VAR/postgres ]]; then
+    make_secret postgres
+    make_cluster "$VAR/postgres" --username="$SUPERUSER" --auth=scram-sha-256 --pwfile="$VAR/secrets/postgres"
+  fi
+  as_run_user cp "$CHECKOUT/scripts/lib/postgresql.conf" "$VAR/postgres/quartet.conf" 2>/dev/null ||
+    as_run_user tee "$VAR/postgres/quartet.conf" <"$CHECKOUT/scripts/lib/postgresql.conf" >/dev/null
+  grep -q quartet.conf "$VAR/postgres/postgresql.conf" ||
+    as_run_user tee -a "$VAR/postgres/postgresql.conf" <<<"include 'quartet.conf'" >/dev/null
+  start_cluster "$VAR/postgres" "$RUN" "$VAR/log/postgres.log"
+}
+
+stop_postgres() { stop_cluster "$VAR/postgres"; }
+
+# psql as the cluster's superuser; statements come on standard input, so that no password is in `ps`.
+_psql() {
+  local database=$1
+  shift
+  PGPASSWORD=$(<"$VAR/secrets/postgres") "$(postgres_bin "$VAR/postgres")/psql" \
+    --no-psqlrc --quiet --set=ON_ERROR_STOP=1 --host="$RUN" --username="$SUPERUSER" --dbname="$database" "$@"
+}
+
+# make_databases: a database for each service, owned by a role that may connect to no other.
+make_databases() {
+  local service
+  _psql postgres <<<"REVOKE CONNECT, TEMPORARY ON DATABASE postgres, template1 FROM PUBLIC;"
+  for service in "${SERVICES[@]}"; do
+    make_secret "$service.database"
+    _psql postgres <<SQL
+\\set password \`cat "$VAR/secrets/$service.database"\`
+SELECT NOT EXISTS (SELECT FROM pg_roles    WHERE rolname = '$service') AS no_role \\gset
+SELECT NOT EXISTS (SELECT FROM pg_database WHERE datname = '$service') AS no_database \\gset
+\\if :no_role
+CREATE ROLE $service LOGIN;
+\\endif
+ALTER ROLE $service PASSWORD :'password';
+\\if :no_database
+CREATE DATABASE $service OWNER $service;
+\\endif
+REVOKE CONNECT, TEMPORARY ON DATABASE $service FROM PUBLIC;
+SQL
+  done
+}

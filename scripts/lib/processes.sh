@@ -1,0 +1,60 @@
+# Processes of a stack: find one again, stop it, measure it.
+# shellcheck shell=bash disable=SC2153
+
+# The log of a service that is not running is moved aside once it is large.
+keep_log_small() {
+  local log=$1
+  if [[ -f $log ]] && (($(stat -c %s "$log") > 20000000)); then
+    as_run_user mv "$log" "$log.1"
+  fi
+}
+
+# pid_in FILE MARK: print the pid in FILE if that process lives and has MARK in its command line.
+# A pid alone proves nothing: after a crash it may be somebody else's.
+pid_in() {
+  local file=$1 mark=$2 pid command
+  [[ -r $file ]] || return 1
+  read -r pid <"$file" || return 1
+  command=$(tr '\0' ' ' 2>/dev/null <"/proc/$pid/cmdline") || return 1
+  [[ $command == *"$mark"* ]] || return 1
+  printf '%s' "$pid"
+}
+
+# stop_process NAME PID SIGNAL SECONDS: ask, wait, and only then force.
+stop_process() {
+  local name=$1 pid=$2 signal=$3 seconds=$4
+  kill -s "$signal" "$pid" 2>/dev/null || return 0
+  if ! wait_until "$seconds" _is_gone "$pid"; then
+    warn "$name (pid $pid) did not stop within $seconds s and is killed."
+    _kill_tree "$pid"
+  fi
+}
+
+_is_gone() { [[ ! -d /proc/$1 ]] || [[ $(awk '/^State:/ {print $2}' "/proc/$1/status" 2>/dev/null) == Z ]]; }
+
+_kill_tree() {
+  local pids
+  pids=$(tree_of "$1")
+  # shellcheck disable=SC2086    # one word a pid
+  kill -s KILL $pids 2>/dev/null || true
+}
+
+# memory_of PID: proportional set size of PID and its descendants, in kB.
+memory_of() {
+  local pid total=0 size
+  for pid in $(tree_of "$1"); do
+    size=$(awk '/^Pss:/ {print $2}' "/proc/$pid/smaps_rollup" 2>/dev/null) || continue
+    total=$((total + ${size:-0}))
+  done
+  printf '%d' "$total"
+}
+
+# uptime_of PID: seconds since it started.
+uptime_of() {
+  local stat fields up ticks
+  stat=$(<"/proc/$1/stat")
+  read -ra fields <<<"${stat##*) }"
+  read -r up _ </proc/uptime
+  ticks=$(getconf CLK_TCK)
+  printf '%d' $((${up%.*} - fields[19] / ticks))
+}

@@ -1,0 +1,88 @@
+# The virtual environment: locked packages, and uWSGI compiled for this Python.
+# shellcheck shell=bash disable=SC2153
+
+readonly REQUIREMENTS=$CHECKOUT/requirements
+readonly SERVICE_LOCKS=("$REQUIREMENTS"/microservice{1,2,3,4}.txt)
+readonly SERVER_LOCKS=("$REQUIREMENTS"/{build,uwsgi}.txt)
+readonly TEST_LOCKS=("$REQUIREMENTS/tests.txt")
+
+# find_venv: set VENV to the real folder, one that the run-time user can read.
+find_venv() {
+  if ((EUID == 0)) && ! code_is_readable; then link_to_state "$CHECKOUT/.venv"; fi
+  VENV=$(readlink -f "$CHECKOUT/.venv")
+}
+
+ensure_venv() {
+  find_venv
+  _is_stamped services "${SERVER_LOCKS[@]}" "${SERVICE_LOCKS[@]}" && return 0
+  step "Python packages, uWSGI compiled" "look for the first error above; pip's own settings name the index it uses." \
+    _one_at_a_time _install_service_packages
+}
+
+ensure_tests_venv() {
+  _is_stamped tests "${TEST_LOCKS[@]}" && return 0
+  step "Python packages of the tests" "look for the first error above; pip's own settings name the index it uses." \
+    _one_at_a_time _install_test_packages
+}
+
+has_uwsgi() { [[ -e $CHECKOUT/.venv/services.stamp ]]; }
+
+# Two stacks of one checkout share its venv.
+_one_at_a_time() {
+  (
+    flock 8
+    "$@"
+  ) 8<"$REQUIREMENTS"
+}
+
+_install_service_packages() {
+  local compiler
+  # a venv of another Python (the system was upgraded) is made anew
+  if [[ $("$VENV/bin/python" -VV 2>/dev/null) != "$("$SYSTEM_PYTHON" -VV)" ]]; then
+    "$SYSTEM_PYTHON" -m venv --clear "$VENV"
+  fi
+  _pip install --only-binary :all: --requirement "$REQUIREMENTS/build.txt"
+
+  _compile_uwsgi &
+  compiler=$!
+  _pip install --only-binary :all: "${SERVICE_LOCKS[@]/#/--requirement=}"
+  wait "$compiler"
+  "$VENV/bin/python" -m pip install --quiet --no-index --no-deps --force-reinstall "$VENV"/wheels/uwsgi-*.whl
+
+  _stamp services "${SERVER_LOCKS[@]}" "${SERVICE_LOCKS[@]}"
+}
+
+# Only what the services use, which compiles in half the time. Never from pip's shared cache: a uWSGI
+# that was linked to another Python starts, listens, and has no application.
+_compile_uwsgi() {
+  UWSGI_PROFILE_OVERRIDE='embedded_plugins=python;ssl=false;xml=false;json=false;yaml=embedded' \
+    _pip wheel --use-pep517 --no-build-isolation --wheel-dir "$VENV/wheels" --requirement "$REQUIREMENTS/uwsgi.txt"
+}
+
+_install_test_packages() {
+  _pip install --only-binary :all: --requirement "$REQUIREMENTS/tests.txt"
+  _stamp tests "${TEST_LOCKS[@]}"
+}
+
+# Exactly what is locked, with its hashes.
+_pip() {
+  local command=$1
+  shift
+  "$VENV/bin/python" -m pip --disable-pip-version-check --no-input --no-cache-dir "$command" \
+    --quiet --require-hashes --no-deps "$@"
+}
+
+# One word for what a venv is made from: this Python and these locks.
+_made_from() { { "$SYSTEM_PYTHON" -VV; cat "$@"; } | hash_of; }
+
+_stamp() {
+  local name=$1
+  shift
+  _made_from "$@" >"$VENV/$name.stamp"
+}
+
+_is_stamped() {
+  local name=$1
+  shift
+  [[ -x $VENV/bin/python && $(cat "$VENV/$name.stamp" 2>/dev/null) == "$(_made_from "$@")" ]]
+}

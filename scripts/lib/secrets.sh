@@ -1,0 +1,21 @@
+# Generated secrets: one file each, made once, readable by the run-time user alone, never printed.
+# shellcheck shell=bash disable=SC2153
+
+# make_secret NAME: 32 random bytes in var/secrets/NAME, unless it is there already.
+make_secret() {
+  local file=$VAR/secrets/$1
+  [[ -s $file ]] && return 0
+  # shellcheck disable=SC2016    # expanded by the inner bash
+  as_run_user bash -c 'umask 077; head -c 32 /dev/urandom | base64 -w 0 | tr "+/" "-_" | tr -d "=" >"$1.new" && mv "$1.new" "$1"' _ "$file"
+}
+
+# make_keys: a signing key for each service, and the public keys of all.
+make_keys() {
+  local service
+  for service in "${SERVICES[@]}"; do
+    if [[ ! -s $VAR/keys/$service.pem || ! -s $VAR/keys/jwks.json ]]; then
+      in_code python -m chassis.keys "$VAR/keys" "${SERVICES[@]}"
+      return
+    fi
+  done
+}

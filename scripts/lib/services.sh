@@ -1,0 +1,147 @@
+# The four services: their settings, and their uWSGI and worker processes.
+# shellcheck shell=bash disable=SC2153
+
+# in_code COMMAND...: run COMMAND as the run-time user in the code folder, with the venv and nothing
+# of the caller's environment.
+in_code() {
+  (
+    cd "$CODE" || exit
+    as_run_user env -i PATH="$VENV/bin:/usr/bin:/bin" HOME="$VAR" LANG=C.UTF-8 \
+      PYTHONPYCACHEPREFIX="$VAR/cache/pycache" "$@"
+  )
+}
+
+# in_service SERVICE COMMAND...: the same, with the settings of SERVICE.
+in_service() {
+  local service=$1
+  shift
+  # shellcheck disable=SC2016    # expanded by the inner bash
+  in_code bash -c 'set -a; source "$1"; set +a; shift; exec "$@"' settings "$VAR/env/$service.env" "$@"
+}
+
+# ---- settings
+
+# write_settings SERVICE: var/env/SERVICE.env, KEY="value" lines for bash and systemd alike.
+write_settings() {
+  local file=$VAR/env/$1.env settings
+  settings=$(_settings_of "$1")
+  [[ $settings == "$(cat "$file" 2>/dev/null)" ]] && return 0
+  as_run_user tee "$file.new" <<<"$settings" >/dev/null
+  as_run_user mv "$file.new" "$file"
+}
+
+_settings_of() {
+  local service=$1 name
+  _setting SERVICE_NAME "$service"
+  _setting DATABASE_URL "postgresql://$service@/$service?host=$(url_encoded "$RUN")"
+  _setting DATABASE_PASSWORD_FILE "$VAR/secrets/$service.database"
+  _setting SIGNING_KEY_FILE "$VAR/keys/$service.pem"
+  _setting JWKS_FILE "$VAR/keys/jwks.json"
+  _setting INTERNAL_URL "http://127.0.0.1:$INTERNAL_PORT"
+  _setting PROMETHEUS_MULTIPROC_DIR "$VAR/metrics/$service"
+  case $service in
+    microservice4) _setting SMTP_URL "file://$(url_encoded "$VAR/mail")" ;;
+  esac
+  # what the caller may choose
+  for name in CURRENCY LOG_LEVEL REGISTRATION PROCESSES THREADS; do
+    if [[ -n ${!name:-} ]]; then _setting "$name" "${!name}"; fi
+  done
+}
+
+_setting() {
+  local value=$2
+  value=${value//\\/\\\\}
+  value=${value//\"/\\\"}
+  value=${value//\$/\\\$}
+  value=${value//\`/\\\`}
+  printf '%s="%s"\n' "$1" "$value"
+}
+
+url_encoded() {
+  local LC_ALL=C text=$1 i character byte
+  for ((i = 0; i < ${#text}; i++)); do
+    character=${text:i:1}
+    case $character in
+      [A-Za-z0-9._~-]) printf '%s' "$character" ;;
+      *)
+        printf -v byte '%d' "'$character"
+        printf '%%%02X' $((byte & 255))
+        ;;
+    esac
+  done
+}
+
+# ---- processes
+
+service_pid() { pid_in "$RUN/$1.pid" "$1.sock"; }
+
+worker_pid() { pid_in "$RUN/$1.worker.pid" "$1.worker"; }
+
+# One word for all that a running service was started from: code, settings, libraries.
+_version_of() {
+  local service=$1
+  {
+    tree_hash "$CODE/chassis"
+    tree_hash "$CODE/$service"
+    cat "$VAR/env/$service.env" "$VENV/services.stamp"
+  } | hash_of
+}
+
+_started_version() { cat "$RUN/$1.version" 2>/dev/null || true; }
+
+# is_current SERVICE: it runs, its worker too, and nothing changed since they were started.
+is_current() {
+  service_pid "$1" >/dev/null && worker_pid "$1" >/dev/null && [[ $(_started_version "$1") == "$(_version_of "$1")" ]]
+}
+
+migrate() { in_service "$1" python -m chassis.migrate "$1"; }
+
+start_service() {
+  local service=$1
+  as_run_user rm -rf "$VAR/metrics/$service"    # a dead process's figures would stay for ever
+  as_run_user mkdir -p "$VAR/metrics/$service"
+  in_service_daemon "$service" "$service" uwsgi --ini "$service/uwsgi.ini" --virtualenv "$VENV" \
+    --socket "$RUN/$service.sock" --chmod-socket=600 --master-fifo "$RUN/$service.fifo"
+  start_worker "$service"
+  _version_of "$service" | as_run_user tee "$RUN/$service.version" >/dev/null
+}
+
+start_worker() { in_service_daemon "$1" "$1.worker" python -m "$1.worker"; }
+
+# in_service_daemon SERVICE NAME COMMAND...: start COMMAND detached, with log/NAME.log and run/NAME.pid.
+in_service_daemon() {
+  local service=$1 name=$2
+  shift 2
+  keep_log_small "$VAR/log/$name.log"
+  as_run_user rm -f "$RUN/$name.pid"
+  # shellcheck disable=SC2016    # expanded by the inner bash
+  in_service "$service" setsid --fork bash -c '
+    exec </dev/null >>"$1" 2>&1
+    echo $$ >"$2"
+    shift 2
+    exec "$@"' daemon "$VAR/log/$name.log" "$RUN/$name.pid" "$@"
+  wait_until 5 test -s "$RUN/$name.pid"
+}
+
+# stop_service SERVICE: first the door, then the worker; requests in flight are answered.
+stop_service() {
+  local service=$1 pid
+  if pid=$(service_pid "$service"); then stop_process "$service" "$pid" TERM 12; fi
+  if pid=$(worker_pid "$service"); then stop_process "$service.worker" "$pid" TERM 12; fi
+}
+
+is_ready() { [[ $(http_status "$HTTP_PORT" "/api/service${1#microservice}/health/ready") == 200 ]]; }
+
+# await_ready SERVICE: 30 s; gives up at once if the process is gone.
+await_ready() {
+  wait_until 30 _is_ready_or_dead "$1" || true
+  if ! is_ready "$1"; then
+    tail -n 20 "$VAR/log/$1.log"
+    return 1
+  fi
+}
+
+_is_ready_or_dead() { is_ready "$1" || ! service_pid "$1" >/dev/null; }
+
+# token_for USERNAME: an access token, on standard output.
+token_for() { in_service microservice1 python -m microservice1.commands token "$1"; }
