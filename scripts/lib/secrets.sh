@@ -10,12 +10,12 @@ make_secret() {
 }
 
 # make_keys: a signing key for each service, and the public keys of all.
-make_keys() {
+make_keys() { in_code python -m chassis.keys "$VAR/keys" "${SERVICES[@]}"; }
+
+keys_are_made() {
   local service
+  [[ -s $VAR/keys/jwks.json ]] || return 1
   for service in "${SERVICES[@]}"; do
-    if [[ ! -s $VAR/keys/$service.pem || ! -s $VAR/keys/jwks.json ]]; then
-      in_code python -m chassis.keys "$VAR/keys" "${SERVICES[@]}"
-      return
-    fi
+    [[ -s $VAR/keys/$service.pem ]] || return 1
   done
 }

@@ -132,6 +132,13 @@ stop_service() {
 
 is_ready() { [[ $(http_status "$HTTP_PORT" "/api/service${1#microservice}/health/ready") == 200 ]]; }
 
+all_are_ready() {
+  local service
+  for service in "${SERVICES[@]}"; do
+    is_ready "$service" || return 1
+  done
+}
+
 # await_ready SERVICE: 30 s; gives up at once if the process is gone.
 await_ready() {
   wait_until 30 _is_ready_or_dead "$1" || true

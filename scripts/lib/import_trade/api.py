@@ -126,7 +126,7 @@ def place_order(
         {
             "user_id": user_id,
             "reference": order.invoice,
-            "placed_at": order.placed_at.strftime("%Y-%m-%dT%H:%M:%SZ"),
+            "placed_at": order.placed_at.isoformat(),
             "items": items,
         },
     )
