@@ -9,21 +9,20 @@ import csv
 import os
 import signal
 import sys
-from collections import Counter
-from datetime import UTC, date, datetime
+from datetime import UTC, datetime
 from pathlib import Path
 from urllib.parse import urlsplit
 
 from import_trade.planning import Plan, make_plan
-from import_trade.progress import LABEL_WIDTH, Notices
-from import_trade.reading import Refused, TradeFile, read_trade
-from import_trade.reconciling import Day, Reconciliation, reconcile
+from import_trade.progress import Notices
+from import_trade.reading import Refused, read_trade
+from import_trade.reconciling import reconcile
 from import_trade.replaying import Crew, replay
+from import_trade.summary import show_plan, show_reconciliation, show_rejections
 from import_trade.transport import Failed, Transport
 
 ADMINISTRATOR = "admin"
 MOST_THREADS = 64
-MOST_REJECTIONS_SHOWN = 20
 
 
 class Interrupted(BaseException):
@@ -131,72 +130,6 @@ def write_report(path: Path, plan: Plan) -> None:
         unfinished.replace(path)
     except OSError as error:
         raise Refused(f"the report cannot be written to {path}: {error.strerror}") from error
-
-
-def show_plan(trade: TradeFile, plan: Plan, report: Path | None) -> None:
-    print(f"{trade.name}: {counted(len(trade.lines) + len(trade.rejections), 'line')}")
-    sales = sum(len(order.lines) for order in plan.orders)
-    show("orders", f"{len(plan.orders):,}", f"of {counted(sales, 'line')}")
-    units = sum(one.units for one in plan.returns)
-    cancellations = len({one.invoice for one in plan.returns})
-    show(
-        "returns",
-        f"{len(plan.returns):,}",
-        f"of {counted(units, 'unit')}, on {counted(cancellations, 'cancellation')}",
-    )
-    show("users", f"{len(plan.users):,}", "")
-    left_out = plan.codes_without_trade
-    remark = f"; {counted(left_out, 'code')} on rejected lines alone left out" if left_out else ""
-    show("products", f"{len(plan.products):,}", f"opening stock: {plan.opening_reference}{remark}")
-    show("rejected lines", f"{len(plan.rejections):,}", f"listed in {report}" if report else "")
-    for reason, number in Counter(one.reason for one in plan.rejections).most_common(5):
-        print(f"{'':<{LABEL_WIDTH}} {number:>6,} {reason}")
-
-
-def show(label: str, figure: str, remark: str) -> None:
-    print(f"  {label:<{LABEL_WIDTH - 2}} {figure:>6} {remark}".rstrip())
-
-
-def counted(number: int, noun: str) -> str:
-    return f"{number:,} {noun}{'' if number == 1 else 's'}"
-
-
-def show_rejections(plan: Plan, report: Path | None) -> None:
-    if report or not plan.rejections:
-        return
-    print("Would be rejected:")
-    for one in plan.rejections[:MOST_REJECTIONS_SHOWN]:
-        print(f"  line {one.number}: {one.reason}")
-    left = len(plan.rejections) - MOST_REJECTIONS_SHOWN
-    if left > 0:
-        print(f"  and {left:,} more; --report FILE writes them all")
-
-
-def show_reconciliation(plan: Plan, result: Reconciliation) -> None:
-    days = sorted(result.planned_days.keys() | result.seen_days.keys())
-    print(f"\n{'day':<12}{'invoices':>10}{'lines':>10}{'units':>12}{'revenue':>16}")
-    for day in days:
-        show_day(day, result.planned_days.get(day, Day()), result.seen_days.get(day, Day()))
-    if result.differences:
-        print(f"\nThe services differ from the file in {len(result.differences):,} points:")
-        for difference in result.differences:
-            print(f"  {difference}")
-        return
-    entries = sum(1 for product in plan.products if product.opening) + len(plan.returns)
-    print(
-        f"\nReconciled to the penny: {len(plan.orders):,} orders and {entries:,} stock entries "
-        "are as the file says, and so is the sales report."
-    )
-
-
-def show_day(day: date, planned: Day, seen: Day) -> None:
-    print(f"{day!s:<12}{figures(seen)}" + ("" if seen == planned else "   in the services"))
-    if seen != planned:
-        print(f"{'':<12}{figures(planned)}   in the file")
-
-
-def figures(day: Day) -> str:
-    return f"{day.invoices:>10,}{day.lines:>10,}{day.units:>12,}{day.revenue:>16,}"
 
 
 def listen_for_signals() -> None:

@@ -72,8 +72,9 @@ class Rejection:
     reason: str
     text: str
     malformed: bool
+    invoice: str | None = None
     sku: str | None = None
-    """The line's stock code, as far as it could be read."""
+    """What the line says of itself, as far as it could be read."""
 
 
 def read_line(

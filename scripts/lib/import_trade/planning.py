@@ -15,6 +15,7 @@ from import_trade.lines import (
     LONGEST_REFERENCE,
     Line,
     Rejection,
+    is_cancellation,
     return_reference,
 )
 from import_trade.reading import Refused, TradeFile
@@ -88,6 +89,13 @@ class Plan:
     rejections: tuple[Rejection, ...]
 
     @property
+    def invoices_without_order(self) -> int:
+        """How many invoices stand on rejected lines alone."""
+        rejected = {one.invoice for one in self.rejections if one.invoice}
+        sales = {invoice for invoice in rejected if not is_cancellation(invoice)}
+        return len(sales - {order.invoice for order in self.orders})
+
+    @property
     def codes_without_trade(self) -> int:
         """How many stock codes stand on rejected lines alone, and so become no products."""
         rejected = {one.sku for one in self.rejections if one.sku}
@@ -102,7 +110,7 @@ def make_plan(trade: TradeFile) -> Plan:
 
     accepted = sorted(sales + returned, key=lambda line: line.number)
     rejections = [
-        Rejection(line.number, reason, trade.text(line.number), malformed=True, sku=line.sku)
+        Rejection(line.number, reason, trade.text(line.number), True, line.invoice, line.sku)
         for line, reason in rejected
     ]
     return Plan(

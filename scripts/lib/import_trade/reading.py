@@ -144,10 +144,10 @@ def reject(
     record: Record, fault: Exception, header: dict[str, int], texts: tuple[str, ...]
 ) -> list[Rejection]:
     """Reject every physical line of the record by its own number."""
-    sku = None
+    invoice = sku = None
     if not record.fault and len(record.fields) == len(header):
-        sku = record.fields[header["StockCode"]].strip()
+        invoice, sku = (record.fields[header[name]].strip() for name in ("InvoiceNo", "StockCode"))
     return [
-        Rejection(number, str(fault), texts[number - 1], isinstance(fault, Malformed), sku)
+        Rejection(number, str(fault), texts[number - 1], isinstance(fault, Malformed), invoice, sku)
         for number in range(record.first, record.last + 1)
     ]

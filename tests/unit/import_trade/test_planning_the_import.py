@@ -111,6 +111,7 @@ def test_an_invoice_of_rejected_lines_makes_no_order(plan):
 
     assert [order.invoice for order in made.orders] == ["1"]
     assert [one.number for one in made.rejections] == [3, 4]
+    assert made.invoices_without_order == 1
 
 
 def test_an_invoice_of_a_thousand_lines_is_an_order_and_one_more_line_is_too_many(plan):
