@@ -15,10 +15,9 @@ import marshmallow as ma
 from marshmallow import validate
 
 from chassis import service
+from chassis.money import CENT, LARGEST_AMOUNT
 
 LARGEST_ID = 2**63 - 1
-LARGEST_AMOUNT = Decimal("9999999999.99")
-CENT = Decimal("0.01")
 
 _WHOLE = re.compile(r"-?[0-9]{1,19}")
 _DATE = re.compile(r"\d{4}-\d{2}-\d{2}")

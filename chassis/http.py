@@ -152,6 +152,12 @@ def _within_deadline(seconds):
     return seconds if left is None else min(seconds, left)
 
 
+def forget_sessions():
+    """Close this thread's sessions; the next call opens new ones."""
+    for session in _local.__dict__.pop("sessions", {}).values():
+        session.close()
+
+
 _local = threading.local()
 
 

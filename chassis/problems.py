@@ -76,7 +76,7 @@ def from_http_exception(error):
             "invalid",
             "The request is not valid",
             "`errors` says what is wrong, and where",
-            extra={"errors": error.data["messages"]},
+            extra={"errors": _as_json(error.data["messages"])},
         )
     allow = error.get_response().headers.get("Allow")
     return problem_response(
@@ -86,6 +86,16 @@ def from_http_exception(error):
         error.description if error.code != 500 else None,
         {"Allow": allow} if allow else None,
     )
+
+
+def _as_json(errors):
+    """Marshmallow's messages, with keys that JSON can hold: they are numbers, too, or a client's."""
+    if isinstance(errors, dict):
+        return {
+            str(key).encode(errors="replace").decode(): _as_json(value)
+            for key, value in errors.items()
+        }
+    return errors
 
 
 def _from_mistake(error):

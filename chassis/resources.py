@@ -10,9 +10,11 @@ from chassis import service, wire
 def created(resource, status=201):
     """Return (resource, status, headers) for a new resource, with its address in `Location`.
 
-    resource: a row with an `id`; its address is that of the collection it was posted to, plus it.
+    resource: a row or a dict with an `id`; its address is that of the collection it was posted to,
+    and the id.
     """
-    return resource, status, {"Location": f"{_own_address()}/{resource.id}"}
+    number = resource["id"] if isinstance(resource, dict) else resource.id
+    return resource, status, {"Location": f"{_own_address()}/{number}"}
 
 
 def paged(found, query):

@@ -3,12 +3,17 @@
 Services that you add test themselves with this too; `tests/service/conftest.py` shows how.
 """
 
+from urllib.parse import urlsplit
+
 import psycopg2
+import requests
+from requests.adapters import BaseAdapter
+from werkzeug.test import Client as WsgiClient
 
 from chassis import migrate, tokens
 from chassis.keys import ensure_keys
 from chassis.service import Service
-from chassis.settings import SERVICES, Settings
+from chassis.settings import SERVICES, Settings, prefix_of
 
 
 def make_service(name, database_url, keys, **overrides):
@@ -107,6 +112,57 @@ class Client:
 
     def delete(self, path, **arguments):
         return self.open("DELETE", path, **arguments)
+
+
+class Network(BaseAdapter):
+    """Neighbours where the network would be: calls go to their real applications, in this process.
+
+    apps: {name: application}. `calls` is what was sent, as (neighbour, method, path). A neighbour
+    in `down` cannot be reached; one in `deaf` does the work, but its answer is lost.
+    """
+
+    def __init__(self, **apps):
+        super().__init__()
+        self.apps = apps
+        self.calls = []
+        self.down = set()
+        self.deaf = set()
+
+    def __call__(self):
+        return self
+
+    def send(self, request, **_arguments):
+        name, path = self._receiver(request.url)
+        self.calls.append((name, request.method, path))
+        if name in self.down:
+            raise requests.ConnectionError(f"{name} is down")
+        answer = WsgiClient(self.apps[name]).open(
+            path,
+            method=request.method,
+            headers=dict(request.headers),
+            data=request.body,
+            environ_overrides={"QUARTET_LISTENER": "internal"},
+        )
+        if name in self.deaf:
+            raise requests.ReadTimeout(f"the answer of {name} was lost")
+        response = requests.Response()
+        response.status_code = answer.status_code
+        response.headers.update(answer.headers)
+        response._content = answer.data
+        response.request = request
+        return response
+
+    def close(self):
+        """Nothing is open."""
+
+    @staticmethod
+    def _receiver(url):
+        parts = urlsplit(url)
+        for name in SERVICES:
+            if parts.path.startswith(prefix_of(name) + "/"):
+                path = parts.path.removeprefix(prefix_of(name))
+                return name, f"{path}?{parts.query}" if parts.query else path
+        raise AssertionError(f"no service is mounted at {url}")
 
 
 def user_token(keys, user_id, role="customer"):

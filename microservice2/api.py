@@ -11,6 +11,7 @@ from microservice2.schemas import (
     OrderEvent,
     ProductChange,
     ProductFields,
+    ProductIdsQuery,
     ProductQuery,
     ProductView,
     ReservationRequest,
@@ -22,10 +23,11 @@ from microservice2.schemas import (
 
 products = Blueprint("products", __name__, url_prefix="/products", description="What is for sale")
 categories = Blueprint("categories", __name__, url_prefix="/categories")
+internal_products = Blueprint("internal products", __name__, url_prefix="/internal/products")
 reservations = Blueprint("reservations", __name__, url_prefix="/internal/reservations")
 events = Blueprint("events", __name__, url_prefix="/internal/events")
 
-blueprints = (products, categories, reservations, events)
+blueprints = (products, categories, internal_products, reservations, events)
 
 
 @products.route("", methods=["POST"])
@@ -108,6 +110,15 @@ def list_stock_entries(query, product_id):
 def list_categories():
     """List the categories, with how many products each has"""
     return logic.list_categories()
+
+
+@internal_products.route("", methods=["GET"])
+@callers("microservice3")
+@internal_products.arguments(ProductIdsQuery, location="query")
+@internal_products.response(200, ProductView(many=True))
+def list_products_by_id(query):
+    """List these products, as many of them as exist"""
+    return logic.list_products_by_id(query["ids"])
 
 
 @reservations.route("/<int:order_id>", methods=["PUT"])

@@ -85,6 +85,19 @@ def list_products(tx, *, sort, limit, offset, **filters):
     )
 
 
+def list_products_by_id(tx, product_ids):
+    return tx.all(
+        Product,
+        f"""
+        SELECT {_PRODUCT}
+          FROM products
+         WHERE id = ANY(%(product_ids)s::bigint[])
+         ORDER BY id
+        """,
+        product_ids=product_ids,
+    )
+
+
 def update_product(tx, product_id, *, sku, name, description, category, price):
     return tx.one(
         Product,

@@ -54,6 +54,12 @@ def list_products(*, page, limit, sort=None, q=None, **filters):
         return page_of(total, rows, page=page, limit=limit)
 
 
+def list_products_by_id(product_ids):
+    """Return those of the products that exist, by id."""
+    with transaction() as tx:
+        return database.list_products_by_id(tx, product_ids)
+
+
 def get_product(product_id):
     with transaction() as tx:
         return _present(database.find_product(tx, product_id))

@@ -1,6 +1,8 @@
 """The wire: what comes in and goes out, its limits, and its words in OpenAPI."""
 
-from marshmallow import ValidationError, validates
+import re
+
+from marshmallow import ValidationError, post_load, validates
 
 from chassis.events import CloudEvent, Facts
 from chassis.fields import (
@@ -11,6 +13,7 @@ from chassis.fields import (
     ListQuery,
     Many,
     Money,
+    Query,
     Schema,
     Text,
     Whole,
@@ -70,6 +73,19 @@ class ProductQuery(ListQuery):
     max_price = Money("This price or less", 50)
     in_stock = Flag("Only what can, or cannot, be bought now", True)
     sort = Word("In which order; without it, by id", "price_asc", SORTS)
+
+
+class ProductIdsQuery(Query):
+    ids = Text("Up to 100 numbers, with commas", "1,2,3", max=2000, required=True)
+
+    @validates("ids")
+    def _are_numbers(self, value, **_):
+        if not re.fullmatch(r"[0-9]{1,18}(,[0-9]{1,18}){0,99}", value):
+            raise ValidationError("Must be up to 100 numbers, with commas between them.")
+
+    @post_load
+    def _split(self, query, **_):
+        return {"ids": [int(number) for number in query["ids"].split(",")]}
 
 
 class StockChange(Schema):

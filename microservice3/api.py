@@ -1,0 +1,86 @@
+"""API endpoints. Each one unpacks the request, calls one business function, and returns."""
+
+from chassis.api import Blueprint
+from chassis.auth import allow, identity
+from chassis.resources import created, paged
+from microservice3.logic import changing, placing, reading, reporting
+from microservice3.schemas import (
+    ChangeView,
+    DayOfSalesView,
+    ExpandedOrderView,
+    NewOrder,
+    OrderQuery,
+    OrdersQuery,
+    OrderSummaryView,
+    OrderView,
+    SalesQuery,
+    StatusChange,
+)
+
+orders = Blueprint("orders", __name__, url_prefix="/orders", description="What was bought")
+reports = Blueprint("reports", __name__, url_prefix="/reports", description="What was sold")
+
+blueprints = (orders, reports)
+
+
+@orders.route("", methods=["POST"])
+@allow("user")
+@orders.arguments(NewOrder)
+@orders.response(201, OrderView, description="The order is confirmed")
+@orders.alt_response(
+    202, schema=OrderView, description="Products has not answered yet; the order ends by itself"
+)
+@orders.alt_response(409, description="Not enough stock, or the reference is taken")
+def place_order(body):
+    """Place an order"""
+    order = placing.place(identity(), **body)
+    return created(order, 202 if order["status"] == "pending" else 201)
+
+
+@orders.route("", methods=["GET"])
+@allow("user")
+@orders.arguments(OrdersQuery, location="query")
+@orders.response(200, OrderSummaryView(many=True))
+def list_orders(query):
+    """List orders, newest first: one's own, or all for an administrator"""
+    return paged(reading.list_orders(identity(), **query), query)
+
+
+@orders.route("/<int:order_id>", methods=["GET"])
+@allow("user")
+@orders.arguments(OrderQuery, location="query")
+@orders.response(200, ExpandedOrderView)
+def get_order(query, order_id):
+    """Show an order"""
+    return reading.get_order(identity(), order_id, query["expand"])
+
+
+@orders.route("/<int:order_id>", methods=["PATCH"])
+@allow("user")
+@orders.arguments(StatusChange)
+@orders.response(200, OrderView)
+@orders.alt_response(
+    202, schema=OrderView, description="The order is being cancelled; it ends by itself"
+)
+@orders.alt_response(409, description="The order cannot take this step")
+def change_order(body, order_id):
+    """Ship, deliver or cancel an order"""
+    order = changing.change_status(identity(), order_id, body["status"])
+    return order, 202 if order["status"] == "cancelling" else 200
+
+
+@orders.route("/<int:order_id>/history", methods=["GET"])
+@allow("user")
+@orders.response(200, ChangeView(many=True))
+def get_history(order_id):
+    """Show every change of an order's status"""
+    return reading.get_history(identity(), order_id)
+
+
+@reports.route("/sales", methods=["GET"])
+@allow("admin")
+@reports.arguments(SalesQuery, location="query")
+@reports.response(200, DayOfSalesView(many=True))
+def report_sales(query):
+    """Show what was sold, by the day on which it was ordered"""
+    return reporting.sales(**query)

@@ -1,0 +1,263 @@
+"""Database access: one function, one statement."""
+
+from microservice3.models import Change, DayOfSales, Line, Order
+
+_ORDER = """
+          id, user_id, state, shown, reason, refusal, requested, reference, subtotal, discount,
+          total, currency, redeem_points, version, placed_at, created_at, updated_at
+"""
+
+_MATCHING = """
+       WHERE shown
+         AND (%(user_id)s::bigint IS NULL OR user_id = %(user_id)s)
+         AND (%(state)s::text IS NULL OR state = %(state)s)
+         AND (%(since)s::timestamptz IS NULL OR placed_at >= %(since)s)
+         AND (%(until)s::timestamptz IS NULL OR placed_at < %(until)s)
+         AND (%(reference)s::text IS NULL OR reference = %(reference)s)
+"""
+
+
+def insert_order(tx, *, user_id, requested, reference, currency, placed_at):
+    """Accept an order, pending and not shown. placed_at: None for now."""
+    return tx.one(
+        Order,
+        f"""
+        INSERT INTO orders (user_id, requested, reference, currency, placed_at)
+        VALUES (
+                   %(user_id)s, %(requested)s::json, %(reference)s, %(currency)s,
+                   coalesce(%(placed_at)s, now())
+               )
+        RETURNING {_ORDER}
+        """,
+        user_id=user_id,
+        requested=requested,
+        reference=reference,
+        currency=currency,
+        placed_at=placed_at,
+    )
+
+
+def find_order(tx, order_id):
+    """Return the order, shown or not, or None."""
+    return tx.one(Order, f"SELECT {_ORDER} FROM orders WHERE id = %(order_id)s", order_id=order_id)
+
+
+def find_order_id(tx, user_id, reference):
+    """Return the id of the user's order that has the reference, or None."""
+    return tx.value(
+        """
+        SELECT id
+          FROM orders
+         WHERE user_id = %(user_id)s
+           AND reference = %(reference)s
+           AND (refusal IS NULL OR shown)
+        """,
+        user_id=user_id,
+        reference=reference,
+    )
+
+
+def count_orders(tx, **filters):
+    return tx.value(f"SELECT count(*) FROM orders {_MATCHING}", **filters)
+
+
+def list_orders(tx, *, limit, offset, **filters):
+    return tx.all(
+        Order,
+        f"""
+        SELECT {_ORDER}
+          FROM orders
+        {_MATCHING}
+         ORDER BY placed_at DESC, id DESC
+         LIMIT %(limit)s
+        OFFSET %(offset)s
+        """,
+        limit=limit,
+        offset=offset,
+        **filters,
+    )
+
+
+def show_order(tx, order_id):
+    """Let clients see an order that is still under way. Returns it, or None if it is refused."""
+    return tx.one(
+        Order,
+        f"""
+           UPDATE orders
+              SET shown = true
+            WHERE id = %(order_id)s
+              AND refusal IS NULL
+        RETURNING {_ORDER}
+        """,
+        order_id=order_id,
+    )
+
+
+def confirm_order(tx, order_id, *, subtotal, total):
+    """Move pending -> confirmed. None if the order has gone another way since."""
+    return tx.one(
+        Order,
+        f"""
+           UPDATE orders
+              SET state = 'confirmed',
+                  shown = true,
+                  subtotal = %(subtotal)s,
+                  total = %(total)s,
+                  version = version + 1,
+                  updated_at = now()
+            WHERE id = %(order_id)s
+              AND state = 'pending'
+        RETURNING {_ORDER}
+        """,
+        order_id=order_id,
+        subtotal=subtotal,
+        total=total,
+    )
+
+
+def end_order(tx, order_id, *, state, reason=None, refusal=None):
+    """Move `state` -> cancelled, or -> refused if nobody was told of the order.
+
+    None if the order has gone another way since.
+    """
+    return tx.one(
+        Order,
+        f"""
+           UPDATE orders
+              SET state = CASE WHEN shown THEN 'cancelled' ELSE 'refused' END,
+                  reason = coalesce(%(reason)s, reason),
+                  refusal = coalesce(%(refusal)s::json, refusal),
+                  version = version + 1,
+                  updated_at = now()
+            WHERE id = %(order_id)s
+              AND state = %(state)s
+        RETURNING {_ORDER}
+        """,
+        order_id=order_id,
+        state=state,
+        reason=reason,
+        refusal=refusal,
+    )
+
+
+def move_order(tx, order_id, states, to, *, reason=None, refusal=None):
+    """Move the order to another state, if it is in one of `states`. Returns it, or None."""
+    return tx.one(
+        Order,
+        f"""
+           UPDATE orders
+              SET state = %(to)s,
+                  reason = coalesce(%(reason)s, reason),
+                  refusal = coalesce(%(refusal)s::json, refusal),
+                  version = version + 1,
+                  updated_at = now()
+            WHERE id = %(order_id)s
+              AND state = ANY(%(states)s)
+        RETURNING {_ORDER}
+        """,
+        order_id=order_id,
+        states=list(states),
+        to=to,
+        reason=reason,
+        refusal=refusal,
+    )
+
+
+def insert_lines(tx, order_id, lines):
+    tx.run(
+        """
+        INSERT INTO order_items
+               (order_id, line, product_id, sku, name, quantity, unit_price, line_total)
+        SELECT %(order_id)s, line - 1, product_id, sku, name, quantity, unit_price, line_total
+          FROM unnest(
+                   %(product_ids)s::bigint[], %(skus)s::text[], %(names)s::text[],
+                   %(quantities)s::integer[], %(unit_prices)s::numeric[], %(line_totals)s::numeric[]
+               ) WITH ORDINALITY
+               AS item (product_id, sku, name, quantity, unit_price, line_total, line)
+        """,
+        order_id=order_id,
+        product_ids=[line.product_id for line in lines],
+        skus=[line.sku for line in lines],
+        names=[line.name for line in lines],
+        quantities=[line.quantity for line in lines],
+        unit_prices=[line.unit_price for line in lines],
+        line_totals=[line.line_total for line in lines],
+    )
+
+
+def list_lines(tx, order_id):
+    return tx.all(
+        Line,
+        """
+        SELECT product_id, sku, name, quantity, unit_price, line_total
+          FROM order_items
+         WHERE order_id = %(order_id)s
+         ORDER BY line
+        """,
+        order_id=order_id,
+    )
+
+
+def insert_change(tx, order_id, from_status, to_status, reason=None):
+    tx.run(
+        """
+        INSERT INTO order_history (order_id, from_status, to_status, reason)
+        VALUES (%(order_id)s, %(from_status)s, %(to_status)s, %(reason)s)
+        """,
+        order_id=order_id,
+        from_status=from_status,
+        to_status=to_status,
+        reason=reason,
+    )
+
+
+def list_changes(tx, order_id):
+    return tx.all(
+        Change,
+        """
+        SELECT at, from_status, to_status, reason
+          FROM order_history
+         WHERE order_id = %(order_id)s
+         ORDER BY id
+        """,
+        order_id=order_id,
+    )
+
+
+def insert_sale(tx, order, units):
+    tx.run(
+        """
+        INSERT INTO sales (order_id, placed_at, reference, units, revenue)
+        VALUES (%(order_id)s, %(placed_at)s, %(reference)s, %(units)s, %(revenue)s)
+        """,
+        order_id=order.id,
+        placed_at=order.placed_at,
+        reference=order.reference,
+        units=units,
+        revenue=order.total,
+    )
+
+
+def delete_sale(tx, order_id):
+    tx.run("DELETE FROM sales WHERE order_id = %(order_id)s", order_id=order_id)
+
+
+def list_days_of_sales(tx, *, since, until, prefix):
+    return tx.all(
+        DayOfSales,
+        """
+        SELECT (placed_at AT TIME ZONE 'UTC')::date AS date,
+               count(*) AS orders,
+               sum(units)::bigint AS units,
+               sum(revenue) AS revenue
+          FROM sales
+         WHERE (%(since)s::timestamptz IS NULL OR placed_at >= %(since)s)
+           AND (%(until)s::timestamptz IS NULL OR placed_at < %(until)s)
+           AND (%(prefix)s::text IS NULL OR starts_with(reference, %(prefix)s))
+         GROUP BY 1
+         ORDER BY 1
+        """,
+        since=since,
+        until=until,
+        prefix=prefix,
+    )

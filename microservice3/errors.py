@@ -1,0 +1,41 @@
+"""What this service refuses, each a fact with a stable code."""
+
+from chassis.errors import Conflict, Problem
+
+
+class OutOfStock(Conflict):
+    """`lines`: [{line, product_id, requested, available}], lines counted from 0."""
+
+    code, title = "out_of_stock", "There is not enough left of what was ordered"
+
+
+class TooLate(Conflict):
+    code, title = "too_late", "The order has been given up"
+
+
+class ReferenceTaken(Conflict):
+    """`order_id`: the order that has the reference."""
+
+    code, title = "reference_taken", "Another order of this user has this reference"
+
+
+class InvalidTransition(Conflict):
+    code, title = "invalid_transition", "An order cannot take this step from where it is"
+
+
+class ProductNotFound(Problem):
+    """`lines`: [{line, product_id}]."""
+
+    status, code, title = 422, "product_not_found", "An ordered product does not exist"
+
+
+class UserNotFound(Problem):
+    status, code, title = 422, "user_not_found", "The user of the order does not exist"
+
+
+class TotalTooLarge(Problem):
+    status, code, title = 422, "total_too_large", "The order comes to more than can be charged"
+
+
+# What can be learnt only after an order was accepted, and is then written down with it.
+REFUSALS = {kind.code: kind for kind in (OutOfStock, TooLate, ProductNotFound, TotalTooLarge)}

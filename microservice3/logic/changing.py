@@ -1,0 +1,74 @@
+"""Moving an order on, or back."""
+
+from chassis import outbox
+from chassis.database import transaction
+from chassis.errors import Forbidden, NotFound
+from chassis.http import NeighbourUnavailable
+from microservice3 import database
+from microservice3.errors import InvalidTransition
+from microservice3.logic import saga
+from microservice3.logic.reading import described, find_own
+
+# What an administrator may do by hand: the status wanted, the one it needs.
+_BY_HAND = {"shipped": "confirmed", "delivered": "shipped"}
+_CAN_BE_CANCELLED = ("pending", "confirmed")
+
+
+def change_status(caller, order_id, status):
+    """Bring an order to a status. Returns it with its lines, `cancelling` if that takes longer.
+
+    Raises NotFound, Forbidden or InvalidTransition.
+    """
+    with transaction() as tx:
+        order = find_own(tx, caller, order_id)
+        if order.status == status:
+            return described(tx, order)
+    if status == "cancelled":
+        return _cancel(caller, order)
+    if status not in _BY_HAND:
+        raise InvalidTransition(f"Nobody can set an order to {status}")
+    if not caller.is_admin:
+        raise Forbidden(f"Only an administrator may set an order to {status}")
+    return _move_by_hand(order, status)
+
+
+def _move_by_hand(order, status):
+    with transaction() as tx:
+        moved = database.move_order(tx, order.id, [_BY_HAND[status]], status)
+        if moved is None:
+            raise _invalid(tx, order.id, status)
+        database.insert_change(tx, order.id, _BY_HAND[status], status)
+        result = described(tx, moved)
+        saga.publish(tx, f"order.{status}", moved, result["items"], saga.CUSTOMER_ONLY)
+        return result
+
+
+def _cancel(caller, order):
+    lease = None
+    if order.state != "releasing":
+        order, lease = _begin_to_cancel(caller, order)
+    try:
+        order = saga.advance(order)
+    except NeighbourUnavailable:
+        with transaction() as tx:
+            outbox.hand_over(tx, lease)
+    with transaction() as tx:
+        return described(tx, order)
+
+
+def _begin_to_cancel(caller, order):
+    reason = f"Cancelled by {'the customer' if order.user_id == caller.user_id else 'the shop'}"
+    with transaction() as tx:
+        moved = database.move_order(tx, order.id, _CAN_BE_CANCELLED, "releasing", reason=reason)
+        if moved is None:
+            raise _invalid(tx, order.id, "cancelled")
+        database.insert_change(tx, order.id, order.status, "cancelling", reason)
+        database.delete_sale(tx, order.id)
+        return moved, saga.begin(tx, moved)
+
+
+def _invalid(tx, order_id, status):
+    order = database.find_order(tx, order_id)
+    if order is None:
+        return NotFound()
+    return InvalidTransition(f"An order that is {order.status} cannot become {status}")

@@ -1,0 +1,66 @@
+"""Placing an order."""
+
+from chassis import outbox, service, wire
+from chassis.database import Duplicate, transaction
+from chassis.errors import Forbidden
+from chassis.http import NeighbourUnavailable
+from microservice3 import clients, database
+from microservice3.errors import ReferenceTaken, UserNotFound
+from microservice3.logic import saga
+from microservice3.logic.reading import described
+
+
+def place(caller, *, items, user_id=None, reference=None, placed_at=None):
+    """Take an order and try to bring it to its end. Returns it with its lines.
+
+    The order is confirmed; or still pending, when Products has not answered: it ends by itself.
+    Raises OutOfStock, ProductNotFound, TotalTooLarge, UserNotFound or ReferenceTaken, and then
+    there is no order. caller: a chassis.tokens.Identity.
+    """
+    _may_say_all_that(caller, items, user_id, placed_at)
+    if user_id not in (None, caller.user_id) and clients.find_user(user_id) is None:
+        raise UserNotFound
+    order, lease = _accept(user_id or caller.user_id, items, reference, placed_at)
+    try:
+        order = saga.advance(order)
+    except NeighbourUnavailable:
+        order = _leave_to_the_worker(order, lease)
+    if not order.shown:
+        raise saga.refusal_of(order)
+    with transaction() as tx:
+        return described(tx, order)
+
+
+def _may_say_all_that(caller, items, user_id, placed_at):
+    privileged = user_id is not None or placed_at is not None
+    privileged = privileged or any("unit_price" in item for item in items)
+    if privileged and not caller.is_admin:
+        raise Forbidden("Only an administrator may set user_id, unit_price or placed_at")
+
+
+def _accept(user_id, items, reference, placed_at):
+    """Write the order down, with word for the worker, so that nothing can be forgotten."""
+    try:
+        with transaction() as tx:
+            order = database.insert_order(
+                tx,
+                user_id=user_id,
+                requested=wire.dumps(items).decode(),
+                reference=reference,
+                currency=service.current().settings.currency,
+                placed_at=placed_at,
+            )
+            database.insert_change(tx, order.id, None, "pending")
+            return order, saga.begin(tx, order)
+    except Duplicate:
+        with transaction() as tx:
+            taken_by = database.find_order_id(tx, user_id, reference)
+        raise ReferenceTaken(order_id=taken_by) from None
+
+
+def _leave_to_the_worker(order, lease):
+    """Promise the order to the client, unless it was refused meanwhile."""
+    with transaction() as tx:
+        shown = database.show_order(tx, order.id)
+        outbox.hand_over(tx, lease)
+        return shown or database.find_order(tx, order.id)

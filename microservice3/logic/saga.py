@@ -1,0 +1,184 @@
+"""The saga: how an accepted order comes to its end, whatever happens on the way.
+
+Each step is one call to a neighbour outside of any transaction, then one transaction that moves the
+order from the state it was found in and writes down what follows. A move that finds the order in
+another state changes nothing: somebody else was first, or the answer came late. The request handler
+takes the steps for speed, the worker takes those that are left; both call `advance`.
+"""
+
+from decimal import Decimal
+
+from chassis import outbox, wire
+from chassis.database import transaction
+from chassis.errors import Problem
+from chassis.money import LARGEST_AMOUNT
+from microservice3 import clients, database
+from microservice3.errors import REFUSALS, TotalTooLarge
+from microservice3.models import Line
+
+LANE = "saga"
+EVERYBODY = ("microservice1", "microservice2", "microservice4")
+CUSTOMER_ONLY = ("microservice4",)
+
+
+def advance(order):
+    """Take an order as far as it goes and return it: confirmed, cancelled or refused.
+
+    Raises NeighbourUnavailable if a neighbour does not answer; the order then waits where it is.
+    """
+    while step := _STEPS.get(order.state):
+        order = step(order)
+    return order
+
+
+def finish(message):
+    """Advance the order of a message that the worker has leased."""
+    with transaction() as tx:
+        order = database.find_order(tx, wire.loads(message.body)["order_id"])
+    advance(order)
+
+
+def begin(tx, order):
+    """Leave word for the worker to finish this order, unless the caller does. Returns the lease."""
+    return outbox.enqueue_held(tx, LANE, subject=subject_of(order), message={"order_id": order.id})
+
+
+def publish(tx, event, order, lines, to):
+    """Tell others what happened to an order."""
+    outbox.publish(
+        tx,
+        event,
+        subject=subject_of(order),
+        data={
+            "order_id": order.id,
+            "user_id": order.user_id,
+            "version": order.version,
+            "status": order.status,
+            "reason": order.reason,
+            "total": order.total,
+            "currency": order.currency,
+            "items": lines,
+        },
+        to=to,
+    )
+
+
+def refusal_of(order):
+    """Return the refusal that was written down with an order, to be raised."""
+    written = dict(order.refusal)
+    return REFUSALS[written.pop("code")](written.pop("detail"), **written)
+
+
+def subject_of(order):
+    return f"order/{order.id}"
+
+
+def lines_of(tx, order):
+    """Return the lines of an order; those of one that was never confirmed, as they were sent."""
+    if order.total is not None:
+        return database.list_lines(tx, order.id)
+    return [
+        Line(
+            product_id=item["product_id"],
+            sku=None,
+            name=None,
+            quantity=item["quantity"],
+            unit_price=item.get("unit_price"),
+            line_total=None,
+        )
+        for item in order.requested
+    ]
+
+
+def _reserve(order):
+    """pending: ask for the stock. It is there, and the order is confirmed; or it is not."""
+    try:
+        reserved = clients.reserve(order.id, order.requested)
+    except tuple(REFUSALS.values()) as refusal:
+        return _refuse(order, refusal)
+    lines = [_line(*pair) for pair in zip(order.requested, reserved, strict=True)]
+    total = sum((line.line_total for line in lines), Decimal(0))
+    if total > LARGEST_AMOUNT:
+        return _give_up(order, TotalTooLarge())
+    return _confirm(order, lines, total)
+
+
+def _release(order):
+    """releasing: give the stock back. Then the order is at its end."""
+    clients.release(order.id)
+    with transaction() as tx:
+        ended = database.end_order(tx, order.id, state="releasing")
+        return _ended(tx, order, ended)
+
+
+_STEPS = {"pending": _reserve, "releasing": _release}
+
+
+def _confirm(order, lines, total):
+    with transaction() as tx:
+        confirmed = database.confirm_order(tx, order.id, subtotal=total, total=total)
+        if confirmed is None:
+            return database.find_order(tx, order.id)
+        database.insert_lines(tx, order.id, lines)
+        database.insert_change(tx, order.id, "pending", "confirmed")
+        database.insert_sale(tx, confirmed, sum(line.quantity for line in lines))
+        publish(tx, "order.confirmed", confirmed, lines, EVERYBODY)
+        outbox.settle(tx, LANE, subject=subject_of(order))
+        return confirmed
+
+
+def _refuse(order, refusal):
+    with transaction() as tx:
+        ended = database.end_order(
+            tx,
+            order.id,
+            state="pending",
+            reason=refusal.detail,
+            refusal=_written(refusal),
+        )
+        return _ended(tx, order, ended)
+
+
+def _give_up(order, refusal):
+    """The stock is held but the order cannot be: give the stock back first."""
+    with transaction() as tx:
+        moved = database.move_order(
+            tx,
+            order.id,
+            ["pending"],
+            "releasing",
+            reason=refusal.detail,
+            refusal=_written(refusal),
+        )
+        if moved is None:
+            return database.find_order(tx, order.id)
+        database.insert_change(tx, order.id, "pending", "cancelling", refusal.detail)
+        return moved
+
+
+def _ended(tx, before, ended):
+    """Write down what follows from an order's end; `ended` is None if somebody else was first."""
+    if ended is None:
+        return database.find_order(tx, before.id)
+    outbox.settle(tx, LANE, subject=subject_of(ended))
+    if ended.state == "cancelled":
+        database.insert_change(tx, ended.id, before.status, "cancelled", ended.reason)
+        publish(tx, "order.cancelled", ended, lines_of(tx, ended), EVERYBODY)
+    return ended
+
+
+def _line(requested, reserved):
+    unit_price = requested.get("unit_price", reserved["price"])
+    return Line(
+        product_id=reserved["product_id"],
+        sku=reserved["sku"],
+        name=reserved["name"],
+        quantity=reserved["quantity"],
+        unit_price=unit_price,
+        line_total=unit_price * reserved["quantity"],
+    )
+
+
+def _written(refusal: Problem):
+    written = {"code": refusal.code, "detail": refusal.detail, **refusal.extra}
+    return wire.dumps(written).decode()

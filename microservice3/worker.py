@@ -1,0 +1,17 @@
+"""The worker: brings orders to their end, and tells the others what happened to them."""
+
+from chassis.worker import events_to, run
+from microservice3.logic import saga
+
+LANES = {
+    saga.LANE: saga.finish,
+    **{neighbour: events_to(neighbour) for neighbour in saga.EVERYBODY},
+}
+
+
+def main():
+    run("microservice3", lanes=LANES)
+
+
+if __name__ == "__main__":
+    main()
