@@ -89,7 +89,7 @@ def from_http_exception(error):
 
 
 def _as_json(errors):
-    """Marshmallow's messages, with keys that JSON can hold: they are numbers, too, or a client's."""
+    """Marshmallow's messages, with keys that JSON can hold: which are numbers or a client's."""
     if isinstance(errors, dict):
         return {
             str(key).encode(errors="replace").decode(): _as_json(value)
