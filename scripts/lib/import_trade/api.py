@@ -132,7 +132,7 @@ def place_order(
     )
     if answer.ok:
         return Outcome(answer.body["id"], is_new=True)
-    if answer.code == "reference_taken":
+    if answer.code == "reference_taken" and answer.body.get("order_id"):
         return Outcome(answer.body["order_id"], is_new=False)
     raise Refusal(f"invoice {order.invoice}: {answer.describe()}")
 

@@ -77,9 +77,15 @@ def read_orders(crew: Crew, replay: Replay, deadline: float) -> dict[str, SeenOr
 
 
 def settled_order(http: Transport, order_id: int, deadline: float) -> SeenOrder | None:
+    """Return the order once nothing moves it any more, or None if it never shows itself.
+
+    One whose reference is taken may still be hidden: a request that was left without an answer
+    can be at work on it.
+    """
     while True:
         order = api.get_order(http, order_id)
-        if order is None or order.status not in IN_MOTION or time.monotonic() > deadline:
+        settled = order is not None and order.status not in IN_MOTION
+        if settled or time.monotonic() > deadline:
             return order
         http.wait(ASK_AGAIN_SECONDS)
 
@@ -96,7 +102,9 @@ def read_entries(crew: Crew, plan: Plan, replay: Replay) -> dict[str, list[Stock
 def compare_order(order: PlannedOrder, user_id: int, seen: SeenOrder | None) -> list[str]:
     """List what is different about one order, by the invoice's number."""
     if seen is None:
-        return [f"invoice {order.invoice}: its order is gone"]
+        return [f"invoice {order.invoice}: its order did not come about; import the file again"]
+    if seen.status not in COUNTED and seen.total is None:
+        return [f"invoice {order.invoice} (order {seen.id}): {seen.status} without being confirmed"]
     facts = [
         ("reference", seen.reference, order.invoice),
         ("user", seen.user_id, user_id),

@@ -14,21 +14,23 @@ class StockEntry:
 @dataclass(frozen=True, slots=True)
 class SeenLine:
     product_id: int
-    sku: str
+    sku: str | None
     quantity: int
-    price: Decimal
-    line_total: Decimal
+    price: Decimal | None
+    line_total: Decimal | None
 
 
 @dataclass(frozen=True, slots=True)
 class SeenOrder:
+    """An order that is pending, or was cancelled while it was, has no amounts and no names."""
+
     id: int
     user_id: int
     reference: str | None
     status: str
     placed_at: datetime
     lines: tuple[SeenLine, ...]
-    total: Decimal
+    total: Decimal | None
 
     @property
     def units(self) -> int:
@@ -50,7 +52,7 @@ def seen_order(body: dict) -> SeenOrder:
         status=body["status"],
         placed_at=datetime.fromisoformat(body["placed_at"]),
         lines=tuple(map(seen_line, body["items"])),
-        total=Decimal(body["total"]),
+        total=amount(body["total"]),
     )
 
 
@@ -59,9 +61,13 @@ def seen_line(item: dict) -> SeenLine:
         product_id=item["product_id"],
         sku=item["sku"],
         quantity=item["quantity"],
-        price=Decimal(item["unit_price"]),
-        line_total=Decimal(item["line_total"]),
+        price=amount(item["unit_price"]),
+        line_total=amount(item["line_total"]),
     )
+
+
+def amount(value: Decimal | int | None) -> Decimal | None:
+    return None if value is None else Decimal(value)
 
 
 def seen_report(body: list[dict]) -> dict[date, SoldOnDay]:

@@ -1,5 +1,6 @@
 """The comparison finds every way in which the services can differ from the file, and no other."""
 
+import time
 from dataclasses import replace
 from datetime import UTC, date, datetime, timedelta
 from decimal import Decimal
@@ -8,6 +9,7 @@ import pytest
 from import_trade import reconciling, sales_report
 from import_trade.planning import Plan, PlannedLine, PlannedOrder, PlannedProduct, PlannedReturn
 from import_trade.seen import SeenLine, SeenOrder, SoldOnDay, StockEntry, seen_order
+from import_trade.transport import Transport
 
 NOON = datetime(2010, 12, 1, 12, tzinfo=UTC)
 DAY = NOON.date()
@@ -79,7 +81,46 @@ def test_lines_in_another_order_are_a_difference():
 
 
 def test_an_order_that_is_gone_is_named():
-    assert reconciling.compare_order(ORDER, 7, None) == ["invoice 536365: its order is gone"]
+    assert reconciling.compare_order(ORDER, 7, None) == [
+        "invoice 536365: its order did not come about; import the file again"
+    ]
+
+
+def test_an_order_that_was_never_confirmed_is_named_though_it_has_no_amounts():
+    lines = [{"product_id": 1, "sku": None, "quantity": 6, "unit_price": None, "line_total": None}]
+    seen = seen_order(
+        {
+            "id": 4,
+            "user_id": 7,
+            "reference": "536365",
+            "status": "cancelled",
+            "placed_at": "2010-12-01T12:00:00Z",
+            "items": lines,
+            "total": None,
+        }
+    )
+
+    assert reconciling.compare_order(ORDER, 7, seen) == [
+        "invoice 536365 (order 4): cancelled without being confirmed"
+    ]
+
+
+def test_an_order_in_motion_or_hidden_is_waited_for(monkeypatch):
+    answers = [None, replace(SEEN, status="pending"), SEEN]
+    monkeypatch.setattr(reconciling.api, "get_order", lambda *_: answers.pop(0))
+    monkeypatch.setattr(reconciling, "ASK_AGAIN_SECONDS", 0)
+
+    http = Transport("http://quartet.invalid", "admin", "secret")
+
+    assert reconciling.settled_order(http, 4, time.monotonic() + 60) == SEEN
+
+
+def test_waiting_for_an_order_ends(monkeypatch):
+    monkeypatch.setattr(reconciling.api, "get_order", lambda *_: None)
+
+    http = Transport("http://quartet.invalid", "admin", "secret")
+
+    assert reconciling.settled_order(http, 4, time.monotonic() - 1) is None
 
 
 def test_stock_entries_of_other_references_are_other_trade():
