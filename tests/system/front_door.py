@@ -1,0 +1,171 @@
+"""The front door alone: the project's Nginx before services of a test's own making."""
+
+import http.client
+import json
+import os
+import shutil
+import socket
+import socketserver
+import struct
+import subprocess
+import sys
+import threading
+import time
+from pathlib import Path
+
+PROJECT = Path(__file__).parents[2]
+UWSGI = Path(sys.executable).parent / "uwsgi"
+
+
+def free_port():
+    with socket.socket() as probe:
+        probe.bind(("127.0.0.1", 0))
+        return probe.getsockname()[1]
+
+
+def wait_for(condition, seconds=10):
+    """Return what condition() returns as soon as that is true."""
+    deadline = time.monotonic() + seconds
+    while time.monotonic() < deadline:
+        if found := condition():
+            return found
+        time.sleep(0.02)
+    raise AssertionError(f"nothing came within {seconds} s")
+
+
+class Answer:
+    """What came back: status, headers (names in lower case), body, and the body as JSON."""
+
+    def __init__(self, response):
+        self.status = response.status
+        self.headers = {name.lower(): value for name, value in response.getheaders()}
+        self.body = response.read()
+
+    @property
+    def json(self):
+        return json.loads(self.body)
+
+
+class FrontDoor:
+    """Nginx as scripts/up runs it, in a folder of the test; sockets of services go to `sockets`."""
+
+    def __init__(self, folder):
+        self.folder = folder
+        self.sockets = folder / "run"
+        self.port, self.internal_port = free_port(), free_port()
+        self.log = folder / "log" / "access.log"
+
+    def start(self):
+        (self.folder / "run").mkdir()
+        (self.folder / "log").mkdir()
+        shutil.copytree(PROJECT / "nginx", self.folder / "nginx")
+        (self.folder / "nginx" / "tmp").mkdir()
+        text = (PROJECT / "nginx" / "embedded.conf").read_text()
+        for name, value in {
+            "@HTTP_PORT@": self.port,
+            "@INTERNAL_PORT@": self.internal_port,
+            "@RUN@": self.sockets,
+        }.items():
+            text = text.replace(name, str(value))
+        (self.folder / "nginx" / "nginx.conf").write_text(text)
+        self._nginx()
+
+    def stop(self):
+        self._nginx("-s", "stop")
+
+    def _nginx(self, *arguments):
+        if os.geteuid() == 0:
+            arguments += ("-g", "user root;")  # a test's folder is closed to anybody else
+        command = ["nginx", "-e", "stderr", "-p", f"{self.folder}/nginx/", "-c", "nginx.conf"]
+        path = os.environ["PATH"] + ":/usr/sbin"
+        subprocess.run([*command, *arguments], check=True, env={**os.environ, "PATH": path})
+
+    def ask(self, method, path, body=None, headers=None, port=None, **options):
+        connection = http.client.HTTPConnection("127.0.0.1", port or self.port, timeout=20)
+        try:
+            connection.request(method, path, body, headers or {}, **options)
+            return Answer(connection.getresponse())
+        finally:
+            connection.close()
+
+    def say(self, text):
+        """Send bytes as they are; return the status line, the headers and the body as one text."""
+        with socket.create_connection(("127.0.0.1", self.port), timeout=20) as connection:
+            connection.sendall(text)
+            connection.shutdown(socket.SHUT_WR)
+            return b"".join(iter(lambda: connection.recv(65536), b"")).decode()
+
+
+class Echo(socketserver.ThreadingMixIn, socketserver.UnixStreamServer):
+    """A service that answers with what reached it: the uwsgi parameters and the body.
+
+    `?status=N` chooses the status of the answer.
+    """
+
+    daemon_threads = True
+
+    class RequestHandlerClass(socketserver.StreamRequestHandler):
+        def handle(self):
+            _, size, _ = struct.unpack("<BHB", self.rfile.read(4))
+            parameters = _parameters(self.rfile.read(size))
+            body = self.rfile.read(int(parameters.get("CONTENT_LENGTH") or 0))
+            answer = json.dumps({"parameters": parameters, "body": body.decode()}).encode()
+            status = parameters["QUERY_STRING"].removeprefix("status=") or "200"
+            head = f"HTTP/1.1 {status} -\r\nContent-Type: application/json\r\n\r\n"
+            self.wfile.write(head.encode() + answer)
+
+    def __init__(self, path):
+        super().__init__(str(path), self.RequestHandlerClass)
+        threading.Thread(target=self.serve_forever, daemon=True).start()
+
+    def close(self):
+        self.shutdown()
+        self.server_close()
+        Path(self.server_address).unlink()
+
+
+def _parameters(packet):
+    words, position = [], 0
+    while position < len(packet):
+        (size,) = struct.unpack_from("<H", packet, position)
+        words.append(packet[position + 2 : position + 2 + size].decode())
+        position += 2 + size
+    return dict(zip(words[::2], words[1::2], strict=True))
+
+
+class UwsgiService:
+    """uWSGI under the settings of chassis/uwsgi.ini, with an application of the test's own."""
+
+    def __init__(self, folder, sockets, application, number=1):
+        self.folder, self.number = folder, number
+        self.fifo = folder / "fifo"
+        self.log = folder / "uwsgi.log"
+        self.socket = sockets / f"microservice{number}.sock"
+        self.set_application(application)
+
+    def set_application(self, application):
+        (self.folder / "tried.py").write_text(application)
+
+    def start(self, *options):
+        # fmt: off
+        command = [
+            UWSGI, "--ini", PROJECT / "chassis" / "uwsgi.ini", "--socket", self.socket,
+            "--mount", f"/api/service{self.number}=tried:app", "--master-fifo", self.fifo, *options,
+        ]
+        # fmt: on
+        with self.log.open("a") as log:
+            self.process = subprocess.Popen(
+                [str(word) for word in command],
+                cwd=self.folder,
+                stdout=log,
+                stderr=log,
+                env={"PATH": os.environ["PATH"], "PYTHONDONTWRITEBYTECODE": "1"},
+            )
+
+    def is_loaded(self):
+        """Both workers have the application; before that, uWSGI loses a signal to stop."""
+        return self.log.read_text().count("WSGI app 0") == 2
+
+    def stop(self):
+        self.process.terminate()
+        return self.process.wait(timeout=20)
