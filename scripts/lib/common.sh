@@ -8,12 +8,13 @@ export LC_ALL=C.UTF-8
 PATH=$PATH:/usr/local/sbin:/usr/sbin:/sbin    # a normal user's PATH lacks the folders of nginx
 
 CHECKOUT=$(dirname "$(dirname "$(dirname "$(readlink -f "${BASH_SOURCE[0]}")")")")
-VAR=$(realpath --no-symlinks --canonicalize-missing "${QUARTET_VAR:-$CHECKOUT/var}")
+VAR_NAME=$(realpath --no-symlinks --canonicalize-missing "${QUARTET_VAR:-$CHECKOUT/var}")
+VAR=$VAR_NAME    # its real place once it is open: the name may be a link (see user.sh)
 HTTP_PORT=${QUARTET_HTTP_PORT:-8080}
 INTERNAL_PORT=${QUARTET_INTERNAL_PORT:-8081}
 SYSTEM_PYTHON=/usr/bin/python3    # not a Python under somebody's home, which others may not read
 SERVICES=(microservice1 microservice2 microservice3 microservice4)
-readonly CHECKOUT VAR HTTP_PORT INTERNAL_PORT SYSTEM_PYTHON SERVICES
+readonly CHECKOUT VAR_NAME HTTP_PORT INTERNAL_PORT SYSTEM_PYTHON SERVICES
 
 # ---- messages
 

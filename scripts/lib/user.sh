@@ -57,16 +57,17 @@ link_to_state() {
 
 _make_var() {
   local parent owner
-  parent=$(dirname "$VAR")
+  parent=$(dirname "$VAR_NAME")
   mkdir -p "$parent"
   if ((EUID == 0)) && ! can_reach "$parent"; then
-    link_to_state "$VAR"
+    link_to_state "$VAR_NAME"
   fi
-  mkdir -p "$VAR"
+  mkdir -p "$VAR_NAME"
+  VAR=$(readlink -f "$VAR_NAME")
 
-  owner=$(stat -L -c %U "$VAR")
+  owner=$(stat -c %U "$VAR")
   if [[ $owner == root && $RUN_USER != root ]] && ((EUID == 0)); then
-    chown "$RUN_USER:" "$VAR/"
+    chown "$RUN_USER:" "$VAR"
   elif [[ $owner != "$RUN_USER" ]]; then
     abort "$VAR belongs to user $owner: call ${0##*/} as that user, or choose another folder with QUARTET_VAR."
   fi
@@ -86,7 +87,7 @@ _make_short_run() {
 
 _make_run() {
   local path
-  path=$(readlink -f "$VAR")$LONGEST_SOCKET_NAME
+  path=$VAR$LONGEST_SOCKET_NAME
   if ((${#path} > SOCKET_PATH_LIMIT)) || [[ $path == *[!A-Za-z0-9/._-]* ]]; then
     _make_short_run
   else
@@ -106,10 +107,11 @@ make_folders() {
 
 # open_folders: where things really are. Fails if this user may not look.
 open_folders() {
+  VAR=$(readlink -f "$VAR_NAME")
   if code_is_readable; then CODE=$CHECKOUT; else CODE=$VAR/code; fi
   RUN=$(readlink -f "$VAR/run")
   if [[ -d $VAR/run && ! -x $VAR/run ]]; then
-    abort "$VAR belongs to user $(stat -L -c %U "$VAR"): call ${0##*/} as that user or as root."
+    abort "$VAR belongs to user $(stat -c %U "$VAR"): call ${0##*/} as that user or as root."
   fi
 }
 
