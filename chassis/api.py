@@ -16,6 +16,8 @@ from chassis.errors import Invalid, NotFound, Problem
 from chassis.fields import LARGEST_ID, Schema, Text, Whole
 from chassis.problems import from_http_exception
 
+PROBLEM = "application/problem+json"
+
 
 class MalformedJsonProblem(Problem):
     status, code, title = 400, "malformed_json", "The body is not valid JSON"
@@ -38,12 +40,6 @@ class Parser(FlaskParser):
             raise MalformedJsonProblem(f"The body is not valid JSON: {error}") from error
 
 
-class Blueprint(SmorestBlueprint):
-    """A blueprint whose arguments are parsed by our Parser."""
-
-    ARGUMENTS_PARSER = Parser()
-
-
 class ProblemView(Schema):
     """An error, as RFC 9457 has it."""
 
@@ -55,11 +51,27 @@ class ProblemView(Schema):
     request_id = Text("To be quoted when asking for help", "3f2a9c0de1b24c6f", max=128)
 
 
+class Blueprint(SmorestBlueprint):
+    """A blueprint whose arguments are parsed by our Parser, and whose errors have our shape."""
+
+    ARGUMENTS_PARSER = Parser()
+
+    def alt_response(self, status_code, *arguments, **options):
+        if status_code >= 400:
+            options.update(schema=ProblemView, content_type=PROBLEM)
+        return super().alt_response(status_code, *arguments, **options)
+
+
 class Api(SmorestApi):
     """One error shape, in the answers and in OpenAPI."""
 
     ERROR_SCHEMA = ProblemView
-    DEFAULT_ERROR_CONTENT_TYPE = "application/problem+json"
+
+    def _register_responses(self):
+        """As flask-smorest does it, which gives errors the content type of all other answers."""
+        self.DEFAULT_RESPONSE_CONTENT_TYPE = PROBLEM
+        super()._register_responses()
+        del self.DEFAULT_RESPONSE_CONTENT_TYPE
 
     def handle_http_exception(self, error):
         return from_http_exception(error)

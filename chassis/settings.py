@@ -4,6 +4,7 @@ A secret is never in a variable: `NAME_FILE` names the file that holds it.
 """
 
 from dataclasses import dataclass, field
+from email.utils import parseaddr
 from pathlib import Path
 from urllib.parse import urlsplit
 
@@ -11,6 +12,7 @@ from environs import Env, EnvError, validate
 
 SERVICES = {f"microservice{n}": f"service{n}" for n in range(1, 5)}
 DEFAULT_INTERNAL_URL = "http://127.0.0.1:8081"
+DEFAULT_MAIL_FROM = "Quartet <no-reply@quartet.invalid>"
 
 
 class SettingsError(Exception):
@@ -23,7 +25,8 @@ class Settings:
 
     name: `microservice1` to `microservice4`. database_url: libpq's URL, without the password.
     internal_url: where the internal listener is, without a path. connections: how many
-    connections to its database each process may hold.
+    connections to its database each process may hold. mail_from: whom e-mails come from, an
+    address or `Name <address>`.
     """
 
     name: str
@@ -37,6 +40,7 @@ class Settings:
     connections: int = 4
     registration: str = "open"
     smtp_url: str = field(default="", repr=False)
+    mail_from: str = DEFAULT_MAIL_FROM
 
     @property
     def prefix(self):
@@ -69,6 +73,7 @@ def load(name):
                 "REGISTRATION", "open", validate=validate.OneOf(["open", "admin"])
             ),
             smtp_url=_smtp_url(env),
+            mail_from=_mail_from(env),
         )
     except (EnvError, OSError) as error:
         raise SettingsError(f"{name}: {error}. See the table of settings in README.md.") from error
@@ -80,7 +85,27 @@ def _secret(env, name):
 
 
 def _smtp_url(env):
+    """Refuse what cannot be one; the URL itself is not repeated, for it may hold a password."""
     url = env.str("SMTP_URL", "")
-    if url and urlsplit(url).scheme not in ("smtp", "smtps", "file"):
-        raise EnvError("SMTP_URL must begin with smtp://, smtps:// or file://")
+    if not url:
+        return url
+    try:
+        parts = urlsplit(url)
+        place = parts.path if parts.scheme == "file" else parts.hostname
+        sound = parts.scheme in ("smtp", "smtps", "file") and place and parts.port != 0
+    except ValueError:
+        sound = False
+    if not sound:
+        raise EnvError(
+            "SMTP_URL must be like smtp://[user:password@]host[:port], smtps://host or "
+            "file:///folder, with what is special in a password percent-encoded"
+        )
     return url
+
+
+def _mail_from(env):
+    sender = env.str("MAIL_FROM", DEFAULT_MAIL_FROM)
+    name, _, domain = parseaddr(sender)[1].rpartition("@")
+    if not name or not domain or not sender.isprintable():
+        raise EnvError("MAIL_FROM must be like shop@example.com or Shop <shop@example.com>")
+    return sender

@@ -1,0 +1,188 @@
+"""The outbox: what is written with a change is delivered after it, in order, until it is done."""
+
+import threading
+import time
+
+import pytest
+
+from chassis import outbox
+from chassis.database import listening, transaction
+from chassis.errors import Unavailable
+from chassis.http import RemoteProblem
+from chassis.testing import deliver_all
+from chassis.worker import Refused, Worker
+
+
+@pytest.fixture
+def enqueue(service):
+    def add(subject, text, lane="work"):
+        with transaction() as tx:
+            outbox.enqueue(tx, lane, subject=subject, message=text)
+
+    return add
+
+
+def lease(limit=16):
+    with transaction() as tx:
+        return outbox.lease_messages(tx, "work", limit)
+
+
+def test_a_message_that_is_leased_is_not_leased_again(enqueue):
+    enqueue("a", "one")
+
+    assert [message.body for message in lease()] == ['"one"']
+    assert lease() == []
+
+
+def test_what_is_rolled_back_is_never_delivered(service):
+    with pytest.raises(ZeroDivisionError), transaction() as tx:
+        outbox.enqueue(tx, "work", subject="a", message=1)
+        1 / 0  # noqa: B018
+
+    assert lease() == []
+
+
+def test_a_change_that_commits_late_is_not_lost(service):
+    """Rows are chosen by their state and not by their place: a lower id may appear later."""
+    with transaction() as late:
+        outbox.enqueue(late, "work", subject="late", message="late")
+        with transaction() as early:
+            outbox.enqueue(early, "work", subject="early", message="early")
+        with transaction() as tx:
+            outbox.delivered(tx, outbox.lease_messages(tx, "work", 16))
+
+    assert [message.body for message in lease()] == ['"late"']
+
+
+def test_messages_of_one_subject_go_in_order_and_others_do_not_wait(enqueue):
+    enqueue("a", "a1")
+    enqueue("a", "a2")
+    enqueue("b", "b1")
+
+    assert sorted(message.body for message in lease()) == ['"a1"', '"b1"']
+
+
+def test_a_lease_that_has_ended_is_anothers_and_the_first_can_settle_nothing(enqueue, rows):
+    enqueue("a", "one")
+    first = lease()
+    rows("UPDATE outbox SET due_at = now()")
+    second = lease()
+
+    with transaction() as tx:
+        outbox.delivered(tx, first)
+        outbox.postponed(tx, first[0], seconds=0, reason="late")
+        outbox.refused(tx, first[0], reason="late")
+
+    assert rows("SELECT state, lease::text FROM outbox") == [("waiting", second[0].lease)]
+
+
+def test_two_workers_share_the_work_and_do_nothing_twice(enqueue, service):
+    for number in range(60):
+        enqueue(f"subject {number}", number)
+    seen, lock = [], threading.Lock()
+
+    def work(message):
+        with lock:
+            seen.append(message.body)
+
+    def run():
+        deliver_all(Worker(service, {"work": work}))
+
+    threads = [threading.Thread(target=run) for _ in range(2)]
+    for thread in threads:
+        thread.start()
+    for thread in threads:
+        thread.join()
+
+    assert sorted(map(int, seen)) == list(range(60))
+
+
+@pytest.mark.parametrize(
+    ("failure", "state", "most_seconds"),
+    [
+        (Unavailable("not now"), "waiting", 5),
+        (Refused("never"), "dead", 0),
+        (RemoteProblem("microservice2", 403, {"code": "forbidden"}), "waiting", 60),
+        (KeyError("a mistake of ours"), "waiting", 60),
+    ],
+    ids=str,
+)
+def test_what_a_failure_means(enqueue, service, rows, failure, state, most_seconds):
+    enqueue("a", "one")
+
+    def fail(_message):
+        raise failure
+
+    Worker(service, {"work": fail}).step("work")
+
+    [(found, error, seconds, lease)] = rows(
+        "SELECT state, last_error, extract(epoch FROM due_at - now())::float, lease FROM outbox"
+    )
+    assert found == state
+    assert error
+    assert lease is None
+    if state == "waiting":
+        assert seconds <= most_seconds
+        assert seconds > 50 or most_seconds < 60
+
+
+def test_a_dead_letter_does_not_hold_up_what_comes_after_it(enqueue, service):
+    enqueue("a", "bad")
+    enqueue("a", "good")
+    seen = []
+
+    def work(message):
+        if message.body == '"bad"':
+            raise Refused("bad")
+        seen.append(message.body)
+
+    deliver_all(Worker(service, {"work": work}))
+
+    assert seen == ['"good"']
+
+
+def test_a_failure_holds_up_its_own_subject_only(enqueue, service):
+    enqueue("a", "a1")
+    enqueue("a", "a2")
+    enqueue("b", "b1")
+    seen = []
+
+    def work(message):
+        if message.subject == "a":
+            raise Unavailable
+        seen.append(message.body)
+
+    Worker(service, {"work": work}).step("work")
+    Worker(service, {"work": work}).step("work")
+
+    assert seen == ['"b1"']
+
+
+def test_whoever_listens_hears_of_a_new_message_at_once(enqueue, service):
+    with listening("outbox") as notified:
+        assert notified(0.05) is False
+        threading.Timer(0.1, _in(service, enqueue), ("a", "one")).start()
+        began = time.monotonic()
+        assert notified(5) is True
+        assert time.monotonic() - began < 2
+
+
+def test_a_worker_delivers_what_comes_and_stops_when_told(enqueue, service):
+    seen = threading.Event()
+    worker = Worker(service, {"work": lambda _message: seen.set()})
+    running = threading.Thread(target=_in(service, worker.run))
+    running.start()
+    enqueue("a", "one")
+
+    assert seen.wait(5)
+    worker.stop()
+    running.join(5)
+    assert not running.is_alive()
+
+
+def _in(service, function):
+    def run(*arguments):
+        with service.active():
+            return function(*arguments)
+
+    return run

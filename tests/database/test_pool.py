@@ -1,0 +1,142 @@
+"""The pool waits, checks and lets go; a database that hangs or dies costs a bounded time."""
+
+import os
+import signal
+import threading
+import time
+
+import pytest
+
+from chassis import context
+from chassis.database import DatabaseUnavailable, Duplicate, transaction
+
+
+def test_a_borrower_waits_for_a_free_connection_and_then_gives_up(pool):
+    with pool.connection(), pool.connection():
+        began = time.monotonic()
+        with pytest.raises(DatabaseUnavailable, match="busy"), pool.connection():
+            pass
+        assert 0.4 < time.monotonic() - began < 1.5
+
+
+def test_a_connection_that_comes_free_goes_to_whoever_waits(pool):
+    with pool.connection():
+        lent = pool.connection()
+        lent.__enter__()
+        threading.Timer(0.1, lent.__exit__, (None, None, None)).start()
+        with transaction() as tx:
+            assert tx.value("SELECT 1") == 1
+
+
+def test_no_more_connections_are_opened_than_allowed_and_they_stay_open(pool):
+    pids = set()
+    for _ in range(50):
+        with transaction() as tx:
+            pids.add(tx.value("SELECT pg_backend_pid()"))
+
+    assert len(pids) == 1
+
+
+def test_threads_that_begin_at_once_share_one_pool(pool, databases, keys):
+    pids, barrier = [], threading.Barrier(8)
+
+    def borrow():
+        with pool_service.active():
+            barrier.wait()
+            with transaction() as tx:
+                pids.append(tx.value("SELECT pg_backend_pid()"))
+                tx.value("SELECT pg_sleep(0.05)")
+
+    from chassis import testing
+
+    pool_service = testing.make_service("microservice2", databases("microservice2"), keys)
+    threads = [threading.Thread(target=borrow) for _ in range(8)]
+    for thread in threads:
+        thread.start()
+    for thread in threads:
+        thread.join()
+    pool_service.database.close()
+
+    assert len(pids) == 8
+    assert len(set(pids)) <= 2
+
+
+def test_a_connection_that_the_server_has_closed_is_not_lent_again(pool, rows):
+    with transaction() as tx:
+        pid = tx.value("SELECT pg_backend_pid()")
+    rows("SELECT pg_terminate_backend(%(pid)s)", pid=pid)
+    time.sleep(0.1)
+
+    with transaction() as tx:
+        assert tx.value("SELECT pg_backend_pid()") != pid
+
+
+def test_a_server_that_freezes_ends_the_statement_at_its_deadline(pool):
+    with transaction() as tx:
+        pid = tx.value("SELECT pg_backend_pid()")
+    os.kill(pid, signal.SIGSTOP)
+    try:
+        began = time.monotonic()
+        with pytest.raises(DatabaseUnavailable), transaction() as tx:
+            tx.value("SELECT 1")
+        assert 1.0 < time.monotonic() - began < 2.5
+    finally:
+        os.kill(pid, signal.SIGCONT)
+
+    with transaction() as tx:
+        assert tx.value("SELECT pg_backend_pid()") != pid
+
+
+def test_a_statement_never_outlives_the_request(pool):
+    with context.work(request="test", seconds=0.2):
+        began = time.monotonic()
+        with pytest.raises(DatabaseUnavailable), transaction() as tx:
+            tx.value("SELECT pg_sleep(5)")
+        assert time.monotonic() - began < 1.0
+
+
+def test_a_slow_statement_is_ended_by_the_server(pool):
+    with pytest.raises(DatabaseUnavailable), transaction() as tx:
+        tx.value("SELECT pg_sleep(5)")
+    with transaction() as tx:
+        assert tx.value("SELECT 1") == 1
+
+
+def test_after_a_fork_the_child_has_connections_of_its_own(pool):
+    with transaction() as tx:
+        parents = tx.value("SELECT pg_backend_pid()")
+    reader, writer = os.pipe()
+
+    child = os.fork()
+    if child == 0:
+        with transaction() as tx:
+            os.write(writer, str(tx.value("SELECT pg_backend_pid()")).encode())
+        os._exit(0)
+
+    os.waitpid(child, 0)
+    assert int(os.read(reader, 20)) != parents
+    with transaction() as tx:
+        assert tx.value("SELECT pg_backend_pid()") == parents
+
+
+def test_what_fails_is_rolled_back_and_the_connection_can_be_used_again(pool, rows):
+    with pytest.raises(ZeroDivisionError), transaction() as tx:
+        tx.run("INSERT INTO sales (order_id, state) VALUES (990, 'counted')")
+        1 / 0  # noqa: B018
+
+    assert rows("SELECT 1 FROM sales WHERE order_id = 990") == []
+
+
+def test_a_value_that_is_there_already_is_told_by_its_constraint(service):
+    with pytest.raises(Duplicate) as refused, transaction() as tx:
+        for _ in range(2):
+            tx.run("INSERT INTO sales (order_id, state) VALUES (1, 'counted')")
+
+    assert refused.value.constraint == "sales_pkey"
+
+
+def test_values_are_bound_and_never_part_of_the_statement(service):
+    with transaction() as tx:
+        assert tx.value("SELECT %(x)s::text", x="'; DROP TABLE sales; --") == (
+            "'; DROP TABLE sales; --"
+        )

@@ -1,0 +1,227 @@
+"""What the chassis gives to all four services, each tried on each."""
+
+import importlib
+import json
+import logging
+import re
+
+import pytest
+
+from chassis import testing
+from chassis.settings import SERVICES
+
+METHODS = {"get", "post", "put", "patch", "delete"}
+
+
+@pytest.fixture(params=SERVICES)
+def name(request):
+    return request.param
+
+
+@pytest.fixture
+def service(name, fresh_service):
+    return fresh_service(name)
+
+
+@pytest.fixture
+def app(name, service):
+    return importlib.import_module(f"{name}.app").create_app(service)
+
+
+@pytest.fixture
+def internal(app):
+    return testing.Client(app, internal=True)
+
+
+@pytest.fixture
+def openapi(anonymous):
+    return anonymous.get("/openapi.json").json
+
+
+def operations(openapi):
+    return [
+        (method.upper(), path, operation)
+        for path, item in openapi["paths"].items()
+        for method, operation in item.items()
+        if method in METHODS
+    ]
+
+
+def test_it_is_alive_and_ready(anonymous):
+    assert anonymous.get("/health/live").json == {"status": "live"}
+    assert anonymous.get("/health/ready").json == {"status": "ready"}
+
+
+def test_without_its_database_it_is_alive_but_not_ready(name, keys):
+    dead = testing.make_service(name, "postgresql:///gone?host=/nowhere", keys)
+    app = importlib.import_module(f"{name}.app").create_app(dead)
+    client = testing.Client(app)
+
+    assert client.get("/health/live").status_code == 200
+    ready = client.get("/health/ready")
+    assert (ready.status_code, ready.json["code"]) == (503, "unavailable")
+    assert ready.json["failing"] == ["database"]
+    assert ready.headers["Retry-After"] == "1"
+    assert client.get("/status").json == {"ready": False}
+
+
+def test_status_is_told_in_full_to_administrators_only(anonymous, customer, admin, name):
+    for stranger in (anonymous, customer):
+        assert stranger.get("/status").json == {"ready": True}
+    assert admin.get("/status").json["service"] == name
+    assert admin.get("/status").json["outbox"] == {"waiting": 0, "dead": 0, "oldest_seconds": 0}
+
+
+def test_an_unknown_path_has_no_route_and_an_unknown_method_an_allow_header(anonymous):
+    missing = anonymous.get("/nothing/here")
+    wrong = anonymous.open("DELETE", "/health/live")
+    invented = anonymous.open("BREW", "/health/live")
+
+    assert (missing.status_code, missing.json["code"]) == (404, "no_route")
+    for answer in (wrong, invented):
+        assert (answer.status_code, answer.json["code"]) == (405, "method_not_allowed")
+        assert set(answer.headers["Allow"].split(", ")) == {"GET", "HEAD", "OPTIONS"}
+
+
+def test_metrics_and_internal_routes_are_hidden_from_the_public_listener(anonymous, internal, app):
+    paths = [rule.rule for rule in app.url_map.iter_rules() if rule.rule.startswith("/internal")]
+    for path in ["/metrics", *paths]:
+        path = re.sub(r"<[^>]+>", "1", path)
+        for method in ("GET", "PUT", "POST", "DELETE"):
+            answer = anonymous.open(method, path)
+            assert answer.status_code in (404, 405), path
+            assert answer.json["code"] in ("no_route", "method_not_allowed")
+    assert internal.get("/metrics").status_code == 200
+
+
+def test_metrics_have_a_bounded_number_of_labels(anonymous, internal):
+    for number in range(40):
+        anonymous.get(f"/products/{number}")
+        anonymous.get(f"/nothing/{number}")
+        anonymous.open(f"METHOD{number}", "/health/live")
+
+    metrics = internal.get("/metrics").text
+
+    routes = set(re.findall(r'route="([^"]*)"', metrics))
+    assert "none" in routes
+    assert not any(re.search(r"\d", route) for route in routes)
+    assert "METHOD1" not in metrics
+    assert 'method="UNKNOWN"' in metrics
+
+
+def test_a_request_id_is_kept_if_it_is_well_formed(anonymous):
+    def id_for(header):
+        return anonymous.get("/nothing", headers={"X-Request-ID": header}).json["request_id"]
+
+    assert id_for("abc.DEF-1_2") == "abc.DEF-1_2"
+    for malformed in ("a b", "a" * 129, "ä", "a\x00b", ""):
+        assert re.fullmatch(r"[0-9a-f]{32}", id_for(malformed))
+
+
+def test_a_log_line_tells_the_route_and_who_but_nothing_personal(customer, caplog, app):
+    with caplog.at_level(logging.INFO, logger="access"):
+        customer.get("/orders?reference=secret@example.com")
+        customer.get("/status")
+
+    lines = [record.__dict__ for record in caplog.records if record.name == "access"]
+    assert lines[-1]["route"] == "/status"
+    assert lines[-1]["status"] == 200
+    assert lines[-1]["actor"] == "user:7"
+    assert lines[-1]["duration_ms"] >= 0
+    assert "secret@example.com" not in str(lines)
+
+
+def test_the_documents_come_from_local_files(anonymous):
+    page = anonymous.get("/docs")
+
+    assert page.status_code == 200
+    addresses = re.findall(r'(?:src|href)="([^"]+)"', page.text)
+    assert addresses
+    for address in addresses:
+        assert not address.startswith(("http", "//"))
+        assert anonymous.get(f"/{address}").status_code == 200
+    assert "default-src 'self'" in page.headers["Content-Security-Policy"]
+
+
+def test_openapi_describes_and_exemplifies_every_field(openapi):
+    missing = []
+    for schema_name, schema in openapi["components"]["schemas"].items():
+        for field, described in schema.get("properties", {}).items():
+            if "$ref" in described or schema_name in ("PaginationMetadata",):
+                continue
+            nested = "$ref" in str(described)
+            if "description" not in described or not (nested or "example" in described):
+                missing.append(f"{schema_name}.{field}")
+    for method, path, operation in operations(openapi):
+        assert operation.get("summary"), (method, path)
+        for parameter in operation.get("parameters", []):
+            if parameter.get("in") == "query" and "description" not in parameter:
+                missing.append(f"{method} {path} ?{parameter['name']}")
+    assert missing == []
+
+
+def test_openapi_says_which_routes_need_a_token(openapi, anonymous):
+    for method, path, operation in operations(openapi):
+        if path.startswith("/internal"):
+            assert operation["security"] == [{"bearer": []}]
+            continue
+        answer = anonymous.open(method, re.sub(r"{[^}]+}", "1", path))
+        assert (answer.status_code == 401) == ("security" in operation), (method, path)
+
+
+def test_openapi_shows_the_address_that_nginx_serves(openapi, service):
+    assert openapi["servers"] == [{"url": service.settings.prefix}]
+
+
+def test_openapi_has_one_shape_of_errors(openapi):
+    for method, path, operation in operations(openapi):
+        default = operation["responses"]["default"]
+        assert default == {"$ref": "#/components/responses/DEFAULT_ERROR"}, (method, path)
+    error = openapi["components"]["responses"]["DEFAULT_ERROR"]["content"]
+    assert list(error) == ["application/problem+json"]
+
+
+def test_what_comes_later_is_not_promised_yet(openapi):
+    text = json.dumps(openapi, default=str)
+
+    for word in ("Idempotency-Key", "If-Match", "ETag", "dead-letters", "redemptions", "/audit"):
+        assert word not in text
+
+
+def test_a_mistake_of_ours_says_nothing_about_itself(service, app):
+    @app.get("/mistake")
+    def mistake():
+        raise KeyError("secret")
+
+    answer = testing.Client(app).get("/mistake")
+
+    assert (answer.status_code, answer.json["code"]) == (500, "internal_error")
+    assert "secret" not in answer.text
+    assert "Traceback" not in answer.text
+
+
+def test_a_route_that_says_nothing_of_who_may_call_it_stops_the_start(service):
+    from chassis.api import Blueprint
+    from chassis.app import create_service
+
+    careless = Blueprint("careless", __name__)
+
+    @careless.route("/secrets", methods=["GET"])
+    def show_secrets():
+        return {}
+
+    with pytest.raises(RuntimeError, match="show_secrets"):
+        create_service(
+            service.name, title="", description="", blueprints=[careless], service=service
+        )
+
+
+@pytest.mark.parametrize(
+    "header",
+    ["", "Bearer", "Bearer ", "Basic YTpi", "Bearer a.b.c", "Token abc", "Bearer é"],
+)
+def test_a_header_that_proves_nothing_is_unauthenticated(app, header):
+    answer = testing.Client(app).get("/status", headers={"Authorization": header})
+
+    assert (answer.status_code, answer.json["code"]) == (401, "unauthenticated")
+    assert answer.headers["WWW-Authenticate"] == "Bearer"

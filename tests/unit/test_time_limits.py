@@ -1,0 +1,37 @@
+"""Deadlines shrink inwards: whoever waits for somebody waits longer than that one may take."""
+
+import re
+from pathlib import Path
+
+from chassis import database, http, outbox, tracing, worker
+
+ROOT = Path(__file__).resolve().parents[2]
+
+
+def test_every_limit_lies_inside_the_next():
+    nginx = seconds_in("nginx/snippets/uwsgi_service.conf", r"uwsgi_read_timeout\s+(\d+)s;")
+    harakiri = seconds_in("chassis/uwsgi.ini", r"harakiri\s*=\s*(\d+)")
+
+    limits = [
+        nginx,
+        harakiri,
+        tracing.REQUEST_SECONDS,
+        http.CALL_SECONDS,
+        http.TRY_SECONDS,
+        database.STATEMENT_TIMEOUT_SECONDS,
+        database.LOCK_TIMEOUT_SECONDS,
+    ]
+
+    assert limits == [9, 8, 5, 3, 1.4, 1, 0.5]
+    assert database.POOL_WAIT_SECONDS == database.LOCK_TIMEOUT_SECONDS
+    assert 2 * http.TRY_SECONDS + http.PAUSE_SECONDS < http.CALL_SECONDS
+    assert database.STATEMENT_TIMEOUT_SECONDS < database.ANSWER_SECONDS < http.TRY_SECONDS
+
+
+def test_a_lease_outlives_the_request_and_the_task_that_hold_it():
+    assert tracing.REQUEST_SECONDS < outbox.LEASE_SECONDS
+    assert worker.TASK_SECONDS < outbox.LEASE_SECONDS
+
+
+def seconds_in(file, pattern):
+    return float(re.search(pattern, (ROOT / file).read_text(encoding="utf-8"))[1])
