@@ -62,7 +62,7 @@ url_encoded() {
   for ((i = 0; i < ${#text}; i++)); do
     character=${text:i:1}
     case $character in
-      [A-Za-z0-9._~-]) printf '%s' "$character" ;;
+      [A-Za-z0-9._~/-]) printf '%s' "$character" ;;
       *)
         printf -v byte '%d' "'$character"
         printf '%%%02X' $((byte & 255))
