@@ -221,7 +221,7 @@ def test_other_trade_under_the_same_references_and_days_does_not_disturb_it(impo
     assert_nothing_new(imported.run())
 
 
-@pytest.mark.parametrize("stage", ["users", "products", "opening stock", "returns"])
+@pytest.mark.parametrize("stage", ["products", "returns"])
 def test_killed_in_the_middle_a_second_run_finishes_the_job(shop, admin, stage):
     process = shop.start()
     wait_for_line(process, stage)
