@@ -1,0 +1,171 @@
+"""API endpoints. Each one unpacks the request, calls one business function, and returns."""
+
+from chassis.api import Blueprint
+from chassis.auth import allow, callers, identity
+from chassis.events import CONTENT_TYPE
+from chassis.resources import paged
+from chassis.service import current
+from microservice1.logic import accounts, points, registering, sessions
+from microservice1.schemas import (
+    Credentials,
+    NewUser,
+    OrderEvent,
+    PointsChange,
+    RefreshToken,
+    TokensView,
+    UserChange,
+    UserFields,
+    UserQuery,
+    UserView,
+)
+
+NO_STORE = {"Cache-Control": "no-store"}
+
+users = Blueprint("users", __name__, url_prefix="/users", description="Accounts and their points")
+short = Blueprint("user", __name__, url_prefix="/user", description="Short forms, by username")
+tokens = Blueprint("tokens", __name__, url_prefix="/tokens", description="Signing in and out")
+events = Blueprint("events", __name__, url_prefix="/internal/events")
+
+blueprints = (users, short, tokens, events)
+
+
+@users.route("", methods=["POST"])
+@short.route("", methods=["POST"])
+@allow("anyone")
+@users.arguments(NewUser)
+@users.response(201, UserView)
+@users.alt_response(403, description="Only administrators give a role or points")
+@users.alt_response(409, description="The username or the e-mail address is taken")
+def register_user(body):
+    """Register a user"""
+    user = registering.register(identity(), **body)
+    return user, 201, {"Location": f"{current().settings.prefix}/users/{user.id}"}
+
+
+@users.route("", methods=["GET"])
+@allow("admin")
+@users.arguments(UserQuery, location="query")
+@users.response(200, UserView(many=True))
+def list_users(query):
+    """List users"""
+    return paged(accounts.list_users(**query), query)
+
+
+@users.route("/me", methods=["GET"])
+@allow("user")
+@users.response(200, UserView)
+def get_me():
+    """Show who is signed in; 404 once the account is deleted"""
+    return accounts.get_user(identity(), identity().user_id)
+
+
+@users.route("/<int:user_id>", methods=["GET"])
+@allow("user", "service")
+@users.response(200, UserView)
+def get_user(user_id):
+    """Show a user"""
+    return accounts.get_user(identity(), user_id)
+
+
+@short.route("/<username>", methods=["GET"])
+@allow("user", "service")
+@short.response(200, UserView)
+def get_user_called(username):
+    """Show the user of that name, in any case"""
+    return accounts.get_user_called(identity(), username)
+
+
+@users.route("/<int:user_id>", methods=["PUT"])
+@allow("user")
+@users.arguments(UserFields)
+@users.response(200, UserView)
+@users.alt_response(403, description="A field for administrators, or not the current password")
+@users.alt_response(409, description="A name is taken, or this is the last administrator")
+def replace_user(body, user_id):
+    """Write an account anew; a full name that is left out is cleared"""
+    return accounts.edit(identity(), user_id, **body)
+
+
+@users.route("/<int:user_id>", methods=["PATCH"])
+@allow("user")
+@users.arguments(UserChange)
+@users.response(200, UserView)
+@users.alt_response(403, description="A field for administrators, or not the current password")
+@users.alt_response(409, description="A name is taken, or this is the last administrator")
+def change_user(body, user_id):
+    """Change some fields of an account"""
+    return accounts.edit(identity(), user_id, **body)
+
+
+@users.route("/<int:user_id>", methods=["DELETE"])
+@allow("user")
+@users.response(204)
+@users.alt_response(409, description="This is the last administrator")
+def delete_user(user_id):
+    """Delete an account, its points and its sessions"""
+    accounts.delete(identity(), user_id)
+
+
+@users.route("/<int:user_id>/points", methods=["POST"])
+@allow("admin")
+@users.arguments(PointsChange)
+@users.response(200, UserView)
+@users.alt_response(409, description="There are not enough points to take")
+def adjust_points(body, user_id):
+    """Give or take points"""
+    return points.adjust(user_id, **body)
+
+
+@users.route("/<int:user_id>/promotion", methods=["PUT"])
+@allow("admin", "service")
+@users.response(200, UserView)
+def promote_user(user_id):
+    """Compute a user's status anew"""
+    return points.promote(user_id)
+
+
+@short.route("/promote/<username>", methods=["PUT"])
+@allow("admin", "service")
+@short.response(200, UserView)
+def promote_user_called(username):
+    """Compute the status of the user of that name anew"""
+    return points.promote_called(username)
+
+
+@tokens.route("", methods=["POST"])
+@allow("anyone")
+@tokens.arguments(Credentials)
+@tokens.response(200, TokensView)
+@tokens.alt_response(401, description="The username or the password is wrong")
+@tokens.alt_response(503, description="Too many sign in at this moment")
+def sign_in(body):
+    """Sign in"""
+    return sessions.sign_in(**body), NO_STORE
+
+
+@tokens.route("/refresh", methods=["POST"])
+@allow("anyone")
+@tokens.arguments(RefreshToken)
+@tokens.response(200, TokensView)
+@tokens.alt_response(401, description="The refresh token is unknown, expired or revoked")
+def refresh_session(body):
+    """Get a new access token; the refresh token stays the same"""
+    return sessions.refresh(**body), NO_STORE
+
+
+@tokens.route("", methods=["DELETE"])
+@allow("anyone")
+@tokens.arguments(RefreshToken)
+@tokens.response(204)
+def sign_out(body):
+    """Sign out: the refresh token is no longer valid"""
+    sessions.sign_out(**body)
+
+
+@events.route("", methods=["POST"])
+@callers("microservice3")
+@events.arguments(OrderEvent, content_type=CONTENT_TYPE)
+@events.response(204)
+def receive_event(event):
+    """Take in what happened to an order"""
+    points.receive(event)

@@ -1,0 +1,72 @@
+"""What an operator does at a terminal, with the settings of this service in the environment.
+
+python -m microservice1.commands create-admin USERNAME EMAIL < file-with-the-password
+python -m microservice1.commands token USERNAME
+"""
+
+import argparse
+import sys
+from contextlib import suppress
+
+from marshmallow import ValidationError
+
+from chassis import settings
+from chassis.errors import NotFound, Problem
+from chassis.service import Service
+from chassis.tokens import Identity
+from microservice1.logic import accounts, registering, sessions
+from microservice1.schemas import NewUser
+
+# Who can read the service's settings and keys can do what an administrator can.
+OPERATOR = Identity(role="admin")
+
+
+def create_admin(username, email):
+    """Register an administrator with the password on standard input; one who exists stays."""
+    with suppress(NotFound):
+        found = accounts.get_user_called(OPERATOR, username)
+        print(f"{found.username} exists, with the role {found.role}: nothing was changed")
+        return
+    password = sys.stdin.readline().rstrip("\r\n")
+    wanted = {"username": username, "email": email, "password": password, "role": "admin"}
+    registering.register(OPERATOR, **NewUser().load(wanted))
+    print(f"created the administrator {username}")
+
+
+def token(username):
+    """Print an access token of a user."""
+    try:
+        print(sessions.access_token_of(username))
+    except NotFound:
+        sys.exit(f"there is no user {username}")
+
+
+def main():
+    arguments = vars(_parser().parse_args())
+    command = arguments.pop("command")
+    try:
+        with Service(settings.load("microservice1")).active():
+            command(**arguments)
+    except ValidationError as error:
+        sys.exit("; ".join(f"{name}: {' '.join(said)}" for name, said in error.messages.items()))
+    except (Problem, settings.SettingsError) as error:
+        sys.exit(str(error))
+
+
+def _parser():
+    parser = argparse.ArgumentParser(
+        prog="microservice1.commands", description="What an operator does at a terminal."
+    )
+    commands = parser.add_subparsers(required=True, metavar="COMMAND")
+    for command, *names in ((create_admin, "username", "email"), (token, "username")):
+        subparser = commands.add_parser(
+            command.__name__.replace("_", "-"), help=command.__doc__, description=command.__doc__
+        )
+        subparser.set_defaults(command=command)
+        for name in names:
+            subparser.add_argument(name, metavar=name.upper())
+    return parser
+
+
+if __name__ == "__main__":
+    main()

@@ -1,0 +1,69 @@
+"""Registration: by anybody where it is open, else by administrators."""
+
+from contextlib import contextmanager
+
+from chassis import service
+from chassis.database import Duplicate, transaction
+from chassis.errors import Forbidden, Unauthenticated
+from chassis.tokens import Identity
+from microservice1 import database
+from microservice1.errors import EmailTaken, UsernameTaken
+from microservice1.logic import passwords
+from microservice1.logic.announcing import announce
+from microservice1.logic.status import status_for
+
+_TAKEN = {"users_username_key": UsernameTaken, "users_email_key": EmailTaken}
+
+
+def register(caller, *, username, email, full_name=None, password=None, role=None, points=None):
+    """Open an account. role and points are for administrators to give.
+
+    The status that opening points bring is the one it begins with: that is no promotion.
+    Raises Unauthenticated, Forbidden, UsernameTaken or EmailTaken.
+    """
+    _check_may_register(caller, grants=role is not None or points is not None)
+    password_hash = passwords.hashed(password) if password else None
+    points = points or 0
+    with transaction() as tx, names_are_free():
+        user = database.insert_user(
+            tx,
+            username=username,
+            email=email,
+            full_name=full_name,
+            password_hash=password_hash,
+            role=role or "customer",
+            points=points,
+            status=status_for(points),
+        )
+        if points:
+            database.insert_points_entry(
+                tx,
+                user.id,
+                kind="opening",
+                order_id=None,
+                points=points,
+                balance=points,
+                reason="Opening points",
+            )
+        announce(tx, "user.registered", user)
+        return user
+
+
+@contextmanager
+def names_are_free():
+    """Turn the database's word for a username or e-mail address that is taken into ours."""
+    try:
+        yield
+    except Duplicate as duplicate:
+        raise _TAKEN[duplicate.constraint] from None
+
+
+def _check_may_register(caller, *, grants):
+    if caller.is_admin:
+        return
+    if service.current().settings.registration == "admin":
+        if caller == Identity():
+            raise Unauthenticated
+        raise Forbidden("Here only administrators register users")
+    if grants:
+        raise Forbidden("Only administrators give a role or points")

@@ -1,0 +1,141 @@
+"""The wire: what comes in and goes out, its limits, and its words in OpenAPI."""
+
+from marshmallow import ValidationError, validates, validates_schema
+
+from chassis.events import CloudEvent, Facts
+from chassis.fields import (
+    Change,
+    Email,
+    Instant,
+    ListQuery,
+    Money,
+    Schema,
+    Text,
+    Whole,
+    Word,
+)
+from chassis.tokens import ROLES, USER_TOKEN_SECONDS
+from microservice1.models import STATUSES
+
+MOST_POINTS = 1_000_000
+
+
+class Username(Text):
+    def __init__(self, description, **arguments):
+        super().__init__(description, "ada", max=64, pattern="[A-Za-z0-9._-]+", **arguments)
+
+
+class FullName(Text):
+    def __init__(self, **arguments):
+        super().__init__(
+            "Their name in e-mails", "Ada Lovelace", max=200, allow_none=True, **arguments
+        )
+
+
+class Password(Text):
+    def __init__(self, description, *, min=8, **arguments):
+        super().__init__(
+            description, "correct horse battery", min=min, max=128, load_only=True, **arguments
+        )
+
+
+class NewUser(Schema):
+    username = Username("To log in with; upper and lower case are the same", required=True)
+    email = Email("Where e-mails go; nobody else may have it", "ada@example.com", required=True)
+    password = Password("Without one the account cannot log in until an administrator sets one")
+    full_name = FullName()
+    role = Word("What they may do (administrators only)", "customer", ROLES)
+    points = Whole("To begin with (administrators only)", 0, min=0, max=MOST_POINTS)
+
+
+class UserFields(Schema):
+    email = Email("Where e-mails go; nobody else may have it", "ada@example.com", required=True)
+    full_name = FullName(load_default=None)
+    password = Password("A new one; left out, the present one stays")
+    current_password = Password(
+        "To be given with a new password, unless by an administrator", min=0
+    )
+    username = Username("To log in with (administrators only)")
+    role = Word("What they may do (administrators only)", "customer", ROLES)
+
+
+class UserChange(UserFields, Change):
+    email = Email("Where e-mails go; nobody else may have it", "ada@example.com")
+    full_name = FullName()
+
+    @validates_schema
+    def _has_more_than_a_proof(self, data, **_):
+        if data.keys() == {"current_password"}:
+            raise ValidationError("Name at least one field to change.")
+
+
+class UserView(Schema):
+    id = Whole("The user's number", 7)
+    username = Username("As it was given")
+    email = Email("As it was given", "ada@example.com")
+    full_name = FullName()
+    role = Word("What they may do", "customer", ROLES)
+    points = Whole("Earned in all; they decide the status", 120, min=0)
+    points_balance = Whole("What can be spent; below zero after a cancelled order", 120, min=None)
+    status = Word("Gold over 100 points, Silver over 50", "Gold", STATUSES)
+    version = Whole("Counts the changes of the account", 3)
+    created_at = Instant("When they registered", "2026-01-31T09:30:00Z")
+    updated_at = Instant("When it last changed", "2026-01-31T09:30:00Z")
+
+
+class UserQuery(ListQuery):
+    username = Text("Exactly this username, in any case", "ada", max=64)
+    email = Text("Exactly this e-mail address, in any case", "ada@example.com", max=254)
+    status = Word("Only with this status", "Gold", STATUSES)
+    role = Word("Only with this role", "admin", ROLES)
+
+
+class PointsChange(Schema):
+    points = Whole(
+        "How many to add, or with a minus to take; not 0",
+        25,
+        min=-MOST_POINTS,
+        max=MOST_POINTS,
+        required=True,
+    )
+    reason = Text("Why", "A late parcel", max=500, required=True)
+
+    @validates("points")
+    def _changes_something(self, value, **_):
+        if value == 0:
+            raise ValidationError("Must not be 0.")
+
+
+class Credentials(Schema):
+    username = Text("In any case", "ada", max=64, required=True)
+    password = Password("Of the account", min=1, required=True)
+
+
+class RefreshToken(Schema):
+    refresh_token = Text(
+        "What `POST /tokens` has given",
+        "qh3cWc1Yx0mEJvZ0oZ7Qy1m0Yk0c9l3W0N0n6b1r2sE",
+        max=200,
+        required=True,
+    )
+
+
+class TokensView(RefreshToken):
+    access_token = Text(
+        "To be sent as `Authorization: Bearer ...`", "eyJhbGciOiJFZERTQSJ9...", max=4096
+    )
+    token_type = Word("Always `Bearer`", "Bearer", ["Bearer"])
+    expires_in = Whole("For how many seconds the access token is valid", USER_TOKEN_SECONDS)
+
+
+class OrderFacts(Facts):
+    order_id = Whole("The order's number", 7, required=True)
+    user_id = Whole("Whose order it is", 7, required=True)
+
+
+class ConfirmedFacts(OrderFacts):
+    total = Money("What it costs", 59.80, required=True)
+
+
+class OrderEvent(CloudEvent):
+    FACTS = {"order.confirmed": ConfirmedFacts, "order.cancelled": OrderFacts}

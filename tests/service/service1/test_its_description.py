@@ -1,0 +1,58 @@
+"""What OpenAPI says of the service is what it does, and it says it of every field."""
+
+ROUTES = {
+    ("/users", "get"),
+    ("/users", "post"),
+    ("/users/me", "get"),
+    ("/users/{user_id}", "get"),
+    ("/users/{user_id}", "put"),
+    ("/users/{user_id}", "patch"),
+    ("/users/{user_id}", "delete"),
+    ("/users/{user_id}/points", "post"),
+    ("/users/{user_id}/promotion", "put"),
+    ("/user", "post"),
+    ("/user/{username}", "get"),
+    ("/user/promote/{username}", "put"),
+    ("/tokens", "post"),
+    ("/tokens", "delete"),
+    ("/tokens/refresh", "post"),
+    ("/internal/events", "post"),
+}
+METHODS = {"get", "put", "post", "patch", "delete"}
+
+
+def test_every_route_is_described(anonymous):
+    described = anonymous.get("/openapi.json").json
+
+    found = {
+        (path, method)
+        for path, methods in described["paths"].items()
+        for method in methods.keys() & METHODS
+    }
+    own = {(path, method) for path, method in found if not path.startswith(("/health", "/status"))}
+    assert own == ROUTES
+    for path, method in found:
+        assert described["paths"][path][method]["summary"]
+
+
+def test_every_field_has_a_description_and_an_example(anonymous):
+    schemas = anonymous.get("/openapi.json").json["components"]["schemas"]
+
+    for name in ("NewUser", "UserFields", "UserChange", "UserView", "PointsChange", "TokensView"):
+        for field, said in schemas[name]["properties"].items():
+            assert said["description"], (name, field)
+            assert "example" in said, (name, field)
+
+
+def test_a_password_is_write_only(anonymous):
+    schemas = anonymous.get("/openapi.json").json["components"]["schemas"]
+
+    assert "password" not in schemas["UserView"]["properties"]
+    assert schemas["NewUser"]["properties"]["password"]["writeOnly"]
+
+
+def test_a_wrong_method_says_which_are_right(admin):
+    answer = admin.open("POST", "/users/1")
+
+    assert (answer.status_code, answer.json["code"]) == (405, "method_not_allowed")
+    assert {"GET", "PUT", "PATCH", "DELETE"} <= set(answer.headers["Allow"].split(", "))
