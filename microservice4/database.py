@@ -1,0 +1,257 @@
+"""Database access: one function, one statement."""
+
+from microservice4.models import Contact, Notification
+
+_CONTACT = "user_id, username, email, full_name, version, deleted"
+
+_NOTIFICATION = """
+          id, user_id, order_id, order_version, event_id, event_type, facts::text AS facts,
+          request_id, recipient, subject, body, status, attempts, last_error, created_at, sent_at
+"""
+
+_MATCHING = """
+       WHERE (%(owner_id)s::bigint IS NULL OR user_id = %(owner_id)s)
+         AND (%(user_id)s::bigint IS NULL OR user_id = %(user_id)s)
+         AND (%(order_id)s::bigint IS NULL OR order_id = %(order_id)s)
+         AND (%(status)s::text IS NULL OR status = %(status)s)
+         AND (%(event_type)s::text IS NULL OR event_type = %(event_type)s)
+"""
+
+
+def lock_contact(tx, user_id):
+    """Return the contact, its row locked until the end of the transaction; made if there is none.
+
+    Whatever is told of one user is taken in one after the other, so an event that waits for the
+    contact and the event that brings it cannot miss each other.
+    """
+    return tx.one(
+        Contact,
+        f"""
+        INSERT INTO contacts (user_id)
+        VALUES (%(user_id)s)
+            ON CONFLICT (user_id) DO UPDATE
+           SET user_id = excluded.user_id
+        RETURNING {_CONTACT}
+        """,
+        user_id=user_id,
+    )
+
+
+def update_contact(tx, user_id, *, username, email, full_name, version):
+    """Return the contact as it is now. version: None leaves the one that is known."""
+    return tx.one(
+        Contact,
+        f"""
+           UPDATE contacts
+              SET username = %(username)s,
+                  email = %(email)s,
+                  full_name = %(full_name)s,
+                  version = coalesce(%(version)s, version),
+                  updated_at = now()
+            WHERE user_id = %(user_id)s
+        RETURNING {_CONTACT}
+        """,
+        user_id=user_id,
+        username=username,
+        email=email,
+        full_name=full_name,
+        version=version,
+    )
+
+
+def bury_contact(tx, user_id):
+    """Forget name and address, and remember that the user has left."""
+    tx.run(
+        """
+        UPDATE contacts
+           SET username = NULL,
+               email = NULL,
+               full_name = NULL,
+               deleted = true,
+               updated_at = now()
+         WHERE user_id = %(user_id)s
+        """,
+        user_id=user_id,
+    )
+
+
+def raise_order_version(tx, order_id, version):
+    """Remember a version of an order. Returns the highest that has been seen, this one included."""
+    return tx.value(
+        """
+        INSERT INTO order_versions AS seen (order_id, version)
+        VALUES (%(order_id)s, %(version)s)
+            ON CONFLICT (order_id) DO UPDATE
+           SET version = greatest(seen.version, excluded.version)
+        RETURNING seen.version
+        """,
+        order_id=order_id,
+        version=version,
+    )
+
+
+def insert_notification(
+    tx, *, user_id, order_id, order_version, event_id, event_type, facts, request_id
+):
+    """Return a new notification, queued, or None if the event has made one already."""
+    return tx.one(
+        Notification,
+        f"""
+        INSERT INTO notifications (
+                   user_id, order_id, order_version, event_id, event_type, facts, request_id
+               )
+        VALUES (
+                   %(user_id)s, %(order_id)s, %(order_version)s, %(event_id)s, %(event_type)s,
+                   %(facts)s::json, %(request_id)s
+               )
+            ON CONFLICT (event_id) DO NOTHING
+        RETURNING {_NOTIFICATION}
+        """,
+        user_id=user_id,
+        order_id=order_id,
+        order_version=order_version,
+        event_id=event_id,
+        event_type=event_type,
+        facts=facts,
+        request_id=request_id,
+    )
+
+
+def find_notification(tx, notification_id):
+    return tx.one(
+        Notification,
+        f"SELECT {_NOTIFICATION} FROM notifications WHERE id = %(id)s",
+        id=notification_id,
+    )
+
+
+def lock_notification(tx, notification_id):
+    """Return the notification, its row locked until the end of the transaction, or None."""
+    return tx.one(
+        Notification,
+        f"SELECT {_NOTIFICATION} FROM notifications WHERE id = %(id)s FOR UPDATE",
+        id=notification_id,
+    )
+
+
+def count_notifications(tx, **filters):
+    return tx.value(f"SELECT count(*) FROM notifications {_MATCHING}", **filters)
+
+
+def list_notifications(tx, *, limit, offset, **filters):
+    return tx.all(
+        Notification,
+        f"""
+        SELECT {_NOTIFICATION}
+          FROM notifications
+        {_MATCHING}
+         ORDER BY created_at DESC, id DESC
+         LIMIT %(limit)s
+        OFFSET %(offset)s
+        """,
+        limit=limit,
+        offset=offset,
+        **filters,
+    )
+
+
+def list_waiting_for_contact(tx, user_id):
+    """Return the user's notifications that have no recipient yet, in the order they came."""
+    return tx.all(
+        Notification,
+        f"""
+        SELECT {_NOTIFICATION}
+          FROM notifications
+         WHERE user_id = %(user_id)s
+           AND status = 'queued'
+           AND recipient IS NULL
+         ORDER BY id
+        """,
+        user_id=user_id,
+    )
+
+
+def update_letter(tx, notification_id, *, recipient, subject, body):
+    """Write down the e-mail; it is queued from here on."""
+    tx.run(
+        """
+        UPDATE notifications
+           SET recipient = %(recipient)s,
+               subject = %(subject)s,
+               body = %(body)s,
+               status = 'queued',
+               last_error = NULL
+         WHERE id = %(id)s
+        """,
+        id=notification_id,
+        recipient=recipient,
+        subject=subject,
+        body=body,
+    )
+
+
+def suppress_notification(tx, notification_id, reason):
+    tx.run(
+        """
+        UPDATE notifications
+           SET status = 'suppressed',
+               last_error = %(reason)s
+         WHERE id = %(id)s
+        """,
+        id=notification_id,
+        reason=reason,
+    )
+
+
+def suppress_queued(tx, user_id, reason):
+    """Suppress what is still to be sent to a user."""
+    tx.run(
+        """
+        UPDATE notifications
+           SET status = 'suppressed',
+               last_error = %(reason)s
+         WHERE user_id = %(user_id)s
+           AND status = 'queued'
+        """,
+        user_id=user_id,
+        reason=reason,
+    )
+
+
+def record_sent(tx, notification_id):
+    tx.run(
+        """
+        UPDATE notifications
+           SET status = 'sent',
+               attempts = attempts + 1,
+               last_error = NULL,
+               sent_at = now()
+         WHERE id = %(id)s
+        """,
+        id=notification_id,
+    )
+
+
+def record_refused(tx, notification_id, reason):
+    _record_attempt(tx, notification_id, "failed", reason)
+
+
+def record_silence(tx, notification_id, reason):
+    _record_attempt(tx, notification_id, "queued", reason)
+
+
+def _record_attempt(tx, notification_id, status, reason):
+    """Count a try that brought nothing; what was suppressed meanwhile stays so."""
+    tx.run(
+        """
+        UPDATE notifications
+           SET status = %(status)s,
+               attempts = attempts + 1,
+               last_error = %(reason)s
+         WHERE id = %(id)s
+           AND status = 'queued'
+        """,
+        id=notification_id,
+        status=status,
+        reason=reason,
+    )

@@ -1,0 +1,17 @@
+"""What this service refuses and what it is refused, each a fact."""
+
+from chassis.errors import Conflict, Unavailable
+
+
+class NotFailed(Conflict):
+    code, title = "not_failed", "Only a notification that has failed can be tried again"
+
+
+class MailRefused(Exception):
+    """This e-mail will never be taken as it is. str(): the reason, without the address."""
+
+
+class MailServerUnavailable(Unavailable):
+    """The mail server has not taken the e-mail; later it may."""
+
+    title = "The mail server did not take the e-mail"

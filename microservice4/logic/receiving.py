@@ -1,0 +1,68 @@
+"""What the other services tell: who the users are, and what happened to them and their orders."""
+
+from chassis import context, inbox, wire
+from chassis.database import transaction
+from microservice4 import database
+from microservice4.logic.addressing import USER_LEFT, address, address_unless_overtaken
+from microservice4.models import EMAILED
+
+_OF_THE_CONTACT = frozenset({"username", "email", "full_name"})
+
+
+def receive(event):
+    """Take in an event, once: bring the contact up to date, and make the notification."""
+    with transaction() as tx:
+        if not inbox.is_new(tx, event["id"]):
+            return
+        contact = database.lock_contact(tx, event["data"]["user_id"])
+        if event["type"] == "user.deleted":
+            _bury(tx, contact)
+        elif event["type"].startswith("user."):
+            contact = _learn(tx, contact, event["data"])
+        if event["type"] in EMAILED:
+            _notify(tx, contact, event)
+
+
+def _bury(tx, contact):
+    database.bury_contact(tx, contact.user_id)
+    database.suppress_queued(tx, contact.user_id, USER_LEFT)
+
+
+def _learn(tx, contact, user):
+    """Return the contact as it is known now, and address what has waited for it."""
+    if contact.deleted or _is_old_news(user["version"], contact.version):
+        return contact
+    contact = database.update_contact(
+        tx,
+        contact.user_id,
+        username=user["username"],
+        email=user["email"],
+        full_name=user["full_name"],
+        version=user["version"],
+    )
+    for notification in database.list_waiting_for_contact(tx, contact.user_id):
+        address(tx, notification, contact)
+    return contact
+
+
+def _is_old_news(version, known):
+    """A user's version is optional: news without one are taken for the latest."""
+    return version is not None and version < known
+
+
+def _notify(tx, contact, event):
+    data = event["data"]
+    facts = {name: fact for name, fact in data.items() if name not in _OF_THE_CONTACT}
+    order_id = data.get("order_id")
+    notification = database.insert_notification(
+        tx,
+        user_id=contact.user_id,
+        order_id=order_id,
+        order_version=None if order_id is None else data["version"],
+        event_id=event["id"],
+        event_type=event["type"],
+        facts=wire.dumps(facts).decode(),
+        request_id=context.request_id.get(),
+    )
+    if notification is not None:  # else the inbox has forgotten the event, but we have not
+        address_unless_overtaken(tx, notification, contact)

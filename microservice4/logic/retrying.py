@@ -1,0 +1,25 @@
+"""Another try for what the mail server has refused."""
+
+from chassis.database import transaction
+from chassis.errors import NotFound
+from microservice4 import database
+from microservice4.errors import NotFailed
+from microservice4.logic.addressing import address_unless_overtaken
+
+
+def retry(notification_id):
+    """Begin anew with a failed notification, as if its event came now. Raises NotFailed.
+
+    It goes to the address that is known today, and is suppressed if it is too late to tell.
+    """
+    with transaction() as tx:
+        found = database.find_notification(tx, notification_id)
+        if found is None:
+            raise NotFound
+        # The contact first, as when an event comes in: two transactions never wait for each other.
+        contact = database.lock_contact(tx, found.user_id)
+        notification = database.lock_notification(tx, notification_id)
+        if notification.status != "failed":
+            raise NotFailed(f"This notification is {notification.status}, not failed")
+        address_unless_overtaken(tx, notification, contact)
+        return database.find_notification(tx, notification_id)

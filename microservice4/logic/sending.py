@@ -1,0 +1,34 @@
+"""What the worker does with an e-mail that waits: give it to the mail server, note what came."""
+
+from chassis import wire
+from chassis.database import transaction
+from microservice4 import clients, database
+from microservice4.errors import MailRefused, MailServerUnavailable
+
+
+def send(message):
+    """Send the e-mail that a message of the outbox stands for, unless nobody waits for it any more.
+
+    A definite refusal is an end as well. Raises MailServerUnavailable to be called again.
+    """
+    notification = _if_queued(wire.loads(message.body)["notification_id"])
+    if notification is None:
+        return
+    try:
+        clients.send_mail(notification)
+    except MailRefused as refusal:
+        with transaction() as tx:
+            database.record_refused(tx, notification.id, str(refusal))
+    except MailServerUnavailable as silence:
+        with transaction() as tx:
+            database.record_silence(tx, notification.id, str(silence))
+        raise
+    else:
+        with transaction() as tx:
+            database.record_sent(tx, notification.id)
+
+
+def _if_queued(notification_id):
+    with transaction() as tx:
+        notification = database.find_notification(tx, notification_id)
+    return notification if notification and notification.status == "queued" else None

@@ -1,0 +1,97 @@
+"""The wire: what comes in and goes out, its limits, and its words in OpenAPI."""
+
+from chassis.events import CloudEvent, Facts
+from chassis.fields import Instant, ListQuery, Many, Money, Schema, Text, Whole, Word
+from microservice4.models import EMAILED, STATUSES
+
+
+class NotificationView(Schema):
+    id = Whole("The notification's number", 1)
+    user_id = Whole("Who is told", 7)
+    order_id = Whole("The order it is about; null if it is about none", 12, allow_none=True)
+    event_id = Text("What happened: the id of the event", "0b7a3c0e-3f6d-4e0b-9a54", max=100)
+    event_type = Word("What happened: the kind of event", "order.confirmed", EMAILED)
+    recipient = Text(
+        "The address; null until it is known", "ada@example.com", max=254, allow_none=True
+    )
+    subject = Text(
+        "Of the e-mail; null until it is written",
+        "Your order 12 is confirmed",
+        max=200,
+        allow_none=True,
+    )
+    body = Text(
+        "Of the e-mail; null until it is written", "Dear Ada, ...", max=1_000_000, allow_none=True
+    )
+    status = Word(
+        "`queued` is still to be sent; `failed` was refused for good by the mail server; "
+        "`suppressed` is not to be sent",
+        "sent",
+        STATUSES,
+    )
+    attempts = Whole("How often the mail server was tried", 1, min=0)
+    last_error = Text("Why it is not sent", None, max=1000, allow_none=True)
+    created_at = Instant("When it was taken in", "2026-01-31T09:30:00Z")
+    sent_at = Instant(
+        "When the mail server took the e-mail", "2026-01-31T09:30:01Z", allow_none=True
+    )
+
+
+class NotificationQuery(ListQuery):
+    user_id = Whole("Only what was told to this user", 7)
+    order_id = Whole("Only what is about this order", 12)
+    status = Word("Only what is in this state", "failed", STATUSES)
+    event_type = Word("Only what tells of this kind of event", "order.confirmed", EMAILED)
+
+
+class UserFacts(Facts):
+    user_id = Whole("The user's number", 7, required=True)
+    version = Whole(
+        "Grows with every change of the user", 3, min=0, allow_none=True, load_default=None
+    )
+
+
+class ContactFacts(UserFacts):
+    username = Text("The user's name here", "ada", max=200, required=True)
+    email = Text("Where the user can be reached", "ada@example.com", max=254, required=True)
+    full_name = Text(
+        "The user's full name", "Ada Lovelace", min=0, max=1000, allow_none=True, load_default=None
+    )
+
+
+class PromotionFacts(ContactFacts):
+    status = Text("The user's new status", "Gold", max=100, required=True)
+
+
+class OrderLineFacts(Facts):
+    quantity = Whole("How many", 2, required=True)
+    product_id = Whole("The product's number", 1, required=True)
+    sku = Text("The product's sku", "LAMP-1", min=0, max=200, allow_none=True, load_default=None)
+    name = Text("The product's name", "Lamp", min=0, max=1000, allow_none=True, load_default=None)
+    unit_price = Money("For one unit", 29.90, allow_none=True, load_default=None)
+    line_total = Money("For the line", 59.80, allow_none=True, load_default=None)
+
+
+class OrderFacts(Facts):
+    order_id = Whole("The order's number", 12, required=True)
+    user_id = Whole("Whose order it is", 7, required=True)
+    version = Whole("Grows with every change of the order", 2, min=0, required=True)
+    total = Money("What the order costs", 59.80, allow_none=True, load_default=None)
+    currency = Text("Of all its amounts, ISO 4217", "EUR", max=10, required=True)
+    items = Many("Its lines", OrderLineFacts, required=True)
+    reason = Text(
+        "Why it is so", "Out of stock", min=0, max=1000, allow_none=True, load_default=None
+    )
+
+
+class ShopEvent(CloudEvent):
+    FACTS = {
+        "user.registered": ContactFacts,
+        "user.updated": ContactFacts,
+        "user.promoted": PromotionFacts,
+        "user.deleted": UserFacts,
+        "order.confirmed": OrderFacts,
+        "order.shipped": OrderFacts,
+        "order.delivered": OrderFacts,
+        "order.cancelled": OrderFacts,
+    }

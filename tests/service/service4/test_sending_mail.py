@@ -1,0 +1,541 @@
+import socket
+import ssl
+import threading
+from datetime import UTC, datetime, timedelta
+from email import message_from_bytes
+from email.policy import default
+
+import pytest
+from aiosmtpd.smtp import AuthResult
+from cryptography import x509
+from cryptography.hazmat.primitives import hashes, serialization
+from cryptography.hazmat.primitives.asymmetric import ec
+from cryptography.x509.oid import NameOID
+
+from chassis import testing
+from chassis.worker import Worker
+from microservice4.worker import LANES
+
+
+def letter(postbox):
+    """The one e-mail that arrived, as a reader's program sees it."""
+    (envelope,) = postbox.envelopes
+    return message_from_bytes(envelope.content, policy=default)
+
+
+def use(service, **settings):
+    """Give the service other settings, as a restart would."""
+    for name, value in settings.items():
+        object.__setattr__(service.settings, name, value)
+
+
+def test_a_confirmed_order_arrives_at_a_real_mail_server(
+    user_event, order_event, notifications, work, postbox
+):
+    user_event("user.updated")
+    order_event("order.confirmed", id="0b7a3c0e", headers={"X-Request-ID": "req-1"})
+
+    work()
+
+    (found,) = notifications()
+    assert (found["status"], found["attempts"], found["last_error"]) == ("sent", 1, None)
+    assert found["sent_at"] >= found["created_at"]
+    mail = letter(postbox)
+    assert postbox.envelopes[0].rcpt_tos == ["ada@example.com"]
+    assert postbox.envelopes[0].mail_from == "shop@quartet.example"
+    assert mail["To"] == "ada@example.com"
+    assert mail["From"] == "Quartet <shop@quartet.example>"
+    assert mail["Subject"] == "Your order 12 is confirmed"
+    assert mail["Message-ID"] == "<0b7a3c0e@quartet.example>"
+    assert mail["X-Request-ID"] == "req-1"
+    assert "2 x Desk lamp, 29.90 EUR each: 59.80 EUR" in mail.get_content()
+    assert "Total: 59.80 EUR" in mail.get_content()
+
+
+def test_the_email_bears_the_request_of_its_own_event_not_of_the_address(
+    user_event, order_event, work, postbox
+):
+    order_event("order.confirmed", headers={"X-Request-ID": "the-order"})
+    user_event("user.updated", headers={"X-Request-ID": "the-address"})
+
+    work()
+
+    assert letter(postbox)["X-Request-ID"] == "the-order"
+
+
+def test_names_of_any_script_arrive_as_they_were_written(user_event, work, postbox):
+    user_event("user.registered", full_name="Zoë Łukasiewicz 山田")
+
+    work()
+
+    assert "Dear Zoë Łukasiewicz 山田," in letter(postbox).get_content()
+
+
+def test_an_address_of_any_script_is_written_to(user_event, notifications, work, postbox):
+    user_event("user.registered", email="zoë@bücher.example")
+
+    work()
+
+    assert [entry["status"] for entry in notifications()] == ["sent"]
+    assert postbox.envelopes[0].rcpt_tos == ["zoë@bücher.example"]
+    assert postbox.envelopes[0].smtp_utf8
+
+
+def test_an_address_that_the_server_cannot_write_to_fails(
+    user_event, notifications, work, start_mail_server
+):
+    postbox = start_mail_server(enable_SMTPUTF8=False)
+    user_event("user.registered", email="zoë@bücher.example")
+
+    work()
+
+    (found,) = notifications()
+    assert (found["status"], found["attempts"]) == ("failed", 1)
+    assert "ASCII" in found["last_error"]
+    assert postbox.envelopes == []
+
+
+@pytest.mark.parametrize(
+    "email",
+    [
+        "ada@example.com\r\nBcc: eve@example.com",
+        "ada\nBcc: eve@example.com\n@example.com",
+        "nobody",
+        "@example.com",
+        "ada@",
+    ],
+)
+def test_what_is_no_address_fails_and_smuggles_nothing(
+    email, user_event, notifications, work, postbox
+):
+    user_event("user.registered", email=email)
+
+    work()
+
+    (found,) = notifications()
+    assert (found["status"], found["last_error"]) == ("failed", "no e-mail can bear this address")
+    assert postbox.envelopes == []
+
+
+def test_two_addresses_in_one_are_not_two_recipients(user_event, work, postbox):
+    user_event("user.registered", email="eve@example.com, ada@example.com")
+
+    work()
+
+    assert "eve@example.com" not in [to for mail in postbox.envelopes for to in mail.rcpt_tos]
+
+
+def test_a_name_cannot_smuggle_in_a_header(user_event, work, postbox):
+    user_event("user.promoted", status="Gold\r\nBcc: eve@example.com", full_name="A\r\n\r\nB")
+
+    work()
+
+    mail = letter(postbox)
+    assert mail["Bcc"] is None
+    assert mail["Subject"] == "You are now Gold Bcc: eve@example.com"
+    assert "Dear A B," in mail.get_content()
+
+
+def test_a_recipient_that_the_server_refuses_is_a_failure_and_not_tried_again(
+    user_event, notifications, work, postbox, rows
+):
+    postbox.refusal = "550 5.1.1 <Ada@Example.com>: no such user"
+    user_event("user.registered")
+
+    work()
+    work()
+
+    (found,) = notifications()
+    assert (found["status"], found["attempts"], found["sent_at"]) == ("failed", 1, None)
+    assert found["last_error"] == "550 5.1.1 <recipient>: no such user"
+    assert rows("SELECT count(*) FROM outbox") == [(0,)]
+
+
+def test_a_letter_that_the_server_refuses_is_a_failure(
+    user_event, notifications, work, start_mail_server
+):
+    class Filter:
+        async def handle_DATA(self, server, session, envelope):
+            return "554 5.7.1 This looks like spam"
+
+    start_mail_server(Filter())
+    user_event("user.registered")
+
+    work()
+
+    (found,) = notifications()
+    assert (found["status"], found["last_error"]) == ("failed", "554 5.7.1 This looks like spam")
+
+
+def test_a_letter_that_is_too_large_for_the_server_is_a_failure(
+    user_event, order_event, notifications, work, start_mail_server
+):
+    start_mail_server(data_size_limit=1000)
+    user_event("user.updated")
+    order_event("order.confirmed", items=[{"product_id": 1, "quantity": 1}] * 200)
+
+    work()
+
+    (found,) = notifications()
+    assert found["status"] == "failed"
+    assert found["last_error"].startswith("552")
+
+
+def test_a_server_that_is_busy_is_asked_again_until_it_takes_the_letter(
+    user_event, notifications, work, postbox
+):
+    postbox.refusal = "451 4.3.0 Try again later"
+    user_event("user.registered")
+
+    work()
+
+    (found,) = notifications()
+    assert (found["status"], found["last_error"]) == ("queued", "451 4.3.0 Try again later")
+    assert found["attempts"] >= 1
+
+    postbox.refusal = None
+    work()
+
+    (found,) = notifications()
+    assert (found["status"], found["last_error"]) == ("sent", None)
+    assert found["attempts"] >= 2
+    assert len(postbox.envelopes) == 1
+
+
+def test_a_server_that_is_down_is_asked_again_until_it_is_up(
+    user_event, notifications, work, start_mail_server
+):
+    user_event("user.registered")
+
+    work()
+
+    (found,) = notifications()
+    assert found["status"] == "queued"
+    assert found["last_error"] == "127.0.0.1: ConnectionRefusedError"
+
+    postbox = start_mail_server()
+    work()
+
+    assert [entry["status"] for entry in notifications()] == ["sent"]
+    assert letter(postbox)["To"] == "ada@example.com"
+
+
+def test_a_server_that_does_not_want_us_is_asked_again(
+    user_event, notifications, work, start_mail_server
+):
+    class Strict:
+        async def handle_MAIL(self, server, session, envelope, address, options):
+            return "550 5.7.1 You may not send for shop@quartet.example"
+
+    start_mail_server(Strict())
+    user_event("user.registered")
+
+    work()
+
+    (found,) = notifications()
+    assert found["status"] == "queued"
+    assert found["last_error"] == "127.0.0.1: SMTPSenderRefused 550"
+
+
+@pytest.mark.parametrize("greeting", [b"", b"220 hello\r\n", b"554 go away\r\n", b"\xff\0\r\n"])
+def test_a_server_that_falls_silent_or_babbles_is_left_in_time_and_asked_again(
+    greeting, user_event, notifications, service, rows
+):
+    user_event("user.registered")
+    with socket.create_server(("127.0.0.1", 0)) as server:
+        use(service, smtp_url=f"smtp://127.0.0.1:{server.getsockname()[1]}")
+        held = []
+
+        def greet():
+            held.append(server.accept()[0])
+            held[0].sendall(greeting)
+
+        threading.Thread(target=greet, daemon=True).start()
+        began = datetime.now(UTC)
+        with service.active():
+            Worker(service, LANES).step("mail")
+        took = datetime.now(UTC) - began
+        held[0].close()
+
+    (found,) = notifications()
+    assert (found["status"], found["attempts"]) == ("queued", 1)
+    assert found["last_error"].startswith("127.0.0.1: ")
+    assert took < timedelta(seconds=3.8)
+    assert rows("SELECT last_error FROM outbox") == [(found["last_error"],)]
+
+
+def test_a_letter_that_was_taken_is_not_sent_again_though_its_task_comes_twice(
+    user_event, notifications, work, postbox, rows
+):
+    user_event("user.registered")
+    rows("CREATE TABLE kept AS SELECT lane, subject, message, request_id FROM outbox")
+    work()
+
+    rows("INSERT INTO outbox (lane, subject, message, request_id) SELECT * FROM kept")
+    rows("DROP TABLE kept")
+    work()
+
+    assert len(postbox.envelopes) == 1
+    assert [entry["attempts"] for entry in notifications()] == [1]
+    assert rows("SELECT count(*) FROM outbox") == [(0,)]
+
+
+def test_the_same_letter_sent_twice_is_the_same_to_the_byte(user_event, work, postbox, rows):
+    user_event("user.registered", full_name="Zoë")
+    rows("CREATE TABLE kept AS SELECT lane, subject, message, request_id FROM outbox")
+    work()
+
+    rows("UPDATE notifications SET status = 'queued'")  # the process died before it wrote it down
+    rows("INSERT INTO outbox (lane, subject, message, request_id) SELECT * FROM kept")
+    rows("DROP TABLE kept")
+    work()
+
+    first, second = postbox.envelopes
+    assert first.content == second.content
+
+
+def test_a_server_that_hangs_up_after_it_took_the_letter_has_taken_it(
+    user_event, notifications, work, start_mail_server
+):
+    class Rude:
+        async def handle_QUIT(self, server, session, envelope):
+            return "421 4.3.0 Rather not"
+
+        async def handle_DATA(self, server, session, envelope):
+            return "250 Taken"
+
+    start_mail_server(Rude())
+    user_event("user.registered")
+
+    work()
+
+    assert [entry["status"] for entry in notifications()] == ["sent"]
+
+
+def test_without_a_mail_server_mail_waits_and_says_why(user_event, notifications, work, service):
+    use(service, smtp_url="")
+    user_event("user.registered")
+
+    work()
+
+    (found,) = notifications()
+    assert found["status"] == "queued"
+    assert "SMTP_URL" in found["last_error"]
+
+
+def test_into_a_folder_a_letter_is_one_complete_file(
+    user_event, order_event, notifications, work, service, tmp_path
+):
+    folder = tmp_path / "a folder" / "mail"
+    use(service, smtp_url=folder.as_uri())
+    user_event("user.registered", full_name="Zoë")
+    order_event("order.confirmed")
+
+    work()
+
+    assert [entry["status"] for entry in notifications()] == ["sent", "sent"]
+    welcome, order = sorted(folder.iterdir())
+    assert [welcome.name, order.name] == ["1-user.registered.eml", "2-order.confirmed.eml"]
+    read = message_from_bytes(welcome.read_bytes(), policy=default)
+    assert (read["To"], read["Subject"]) == ("ada@example.com", "Welcome to Quartet")
+    assert "Dear Zoë," in read.get_content()
+    assert read.defects == []
+
+
+def test_a_folder_that_cannot_be_written_is_tried_again(
+    user_event, notifications, work, service, tmp_path
+):
+    (tmp_path / "mail").write_text("a file stands where the folder should be")
+    use(service, smtp_url=(tmp_path / "mail").as_uri())
+    user_event("user.registered")
+
+    work()
+
+    assert [entry["status"] for entry in notifications()] == ["queued"]
+
+
+@pytest.fixture(scope="session")
+def certificate(tmp_path_factory):
+    """A certificate for localhost that nobody knows. Returns its file; the key is in it too."""
+    key = ec.generate_private_key(ec.SECP256R1())
+    name = x509.Name([x509.NameAttribute(NameOID.COMMON_NAME, "localhost")])
+    now = datetime.now(UTC)
+    made = (
+        x509.CertificateBuilder()
+        .subject_name(name)
+        .issuer_name(name)
+        .public_key(key.public_key())
+        .serial_number(1)
+        .not_valid_before(now - timedelta(days=1))
+        .not_valid_after(now + timedelta(days=1))
+        .add_extension(x509.SubjectAlternativeName([x509.DNSName("localhost")]), critical=False)
+        .add_extension(x509.BasicConstraints(ca=True, path_length=None), critical=True)
+        .sign(key, hashes.SHA256())
+    )
+    file = tmp_path_factory.mktemp("tls") / "certificate.pem"
+    file.write_bytes(
+        key.private_bytes(
+            serialization.Encoding.PEM,
+            serialization.PrivateFormat.PKCS8,
+            serialization.NoEncryption(),
+        )
+        + made.public_bytes(serialization.Encoding.PEM)
+    )
+    return file
+
+
+@pytest.fixture
+def server_tls(certificate):
+    tls = ssl.SSLContext(ssl.PROTOCOL_TLS_SERVER)
+    tls.load_cert_chain(certificate)
+    return tls
+
+
+def takes_the_password(server, session, envelope, mechanism, data):
+    right = (data.login, data.password) == (b"shop", b"p@ss:w/rd")
+    return AuthResult(success=right, handled=right)
+
+
+SAFE = {"authenticator": takes_the_password, "auth_required": True}
+
+
+def test_a_server_that_offers_encryption_is_spoken_to_encrypted(
+    user_event, notifications, work, start_mail_server, server_tls
+):
+    postbox = start_mail_server(tls_context=server_tls)
+    user_event("user.registered")
+
+    work()
+
+    assert [entry["status"] for entry in notifications()] == ["sent"]
+    assert postbox.envelopes[0].session.ssl is not None
+
+
+def test_the_password_is_given_to_a_server_that_proves_who_it_is(
+    user_event,
+    notifications,
+    work,
+    service,
+    start_mail_server,
+    server_tls,
+    certificate,
+    mail_port,
+    monkeypatch,
+):
+    monkeypatch.setenv("SSL_CERT_FILE", str(certificate))
+    postbox = start_mail_server(tls_context=server_tls, **SAFE)
+    use(service, smtp_url=f"smtp://shop:p%40ss%3Aw%2Frd@localhost:{mail_port}")
+    user_event("user.registered")
+
+    work()
+
+    assert [entry["last_error"] for entry in notifications()] == [None]
+    assert postbox.envelopes[0].session.authenticated
+
+
+def test_smtps_is_encrypted_from_the_first_byte(
+    user_event,
+    notifications,
+    work,
+    service,
+    start_mail_server,
+    server_tls,
+    certificate,
+    mail_port,
+    monkeypatch,
+):
+    monkeypatch.setenv("SSL_CERT_FILE", str(certificate))
+    start_mail_server(ssl_context=server_tls)
+    use(service, smtp_url=f"smtps://localhost:{mail_port}")
+    user_event("user.registered")
+
+    work()
+
+    assert [entry["status"] for entry in notifications()] == ["sent"]
+
+
+@pytest.mark.parametrize("scheme", ["smtp", "smtps"])
+def test_the_password_is_not_given_to_a_server_that_cannot_prove_who_it_is(
+    scheme, user_event, notifications, work, service, start_mail_server, server_tls, mail_port
+):
+    tls = "tls_context" if scheme == "smtp" else "ssl_context"
+    start_mail_server(**{tls: server_tls}, **SAFE)
+    use(service, smtp_url=f"{scheme}://shop:secret@localhost:{mail_port}")
+    user_event("user.registered")
+
+    work()
+
+    (found,) = notifications()
+    assert found["status"] == "queued"
+    assert found["last_error"] == "localhost: SSLCertVerificationError"
+
+
+@pytest.mark.filterwarnings("ignore:Requiring AUTH while not requiring TLS")
+def test_the_password_is_not_sent_in_the_clear(
+    user_event, notifications, work, service, start_mail_server, mail_port
+):
+    start_mail_server(auth_require_tls=False, **SAFE)
+    use(service, smtp_url=f"smtp://shop:p%40ss%3Aw%2Frd@127.0.0.1:{mail_port}")
+    user_event("user.registered")
+
+    work()
+
+    (found,) = notifications()
+    assert found["status"] == "queued"
+    assert found["last_error"] == "127.0.0.1: no STARTTLS, so no password is sent"
+
+
+def test_a_wrong_password_is_tried_again_and_shown_to_nobody(
+    user_event,
+    notifications,
+    work,
+    service,
+    start_mail_server,
+    server_tls,
+    certificate,
+    mail_port,
+    monkeypatch,
+    caplog,
+):
+    monkeypatch.setenv("SSL_CERT_FILE", str(certificate))
+    start_mail_server(tls_context=server_tls, **SAFE)
+    use(service, smtp_url=f"smtp://shop:wr0ng-secret@localhost:{mail_port}")
+    user_event("user.registered")
+
+    work()
+
+    (found,) = notifications()
+    assert found["status"] == "queued"
+    assert found["last_error"] == "localhost: SMTPAuthenticationError 535"
+    assert "wr0ng-secret" not in str([record.__dict__ for record in caplog.records])
+
+
+def test_neither_name_nor_address_is_logged(user_event, work, postbox, caplog):
+    caplog.set_level("DEBUG", logger="chassis")
+    postbox.refusal = "451 4.3.0 <ada@example.com> Try again later"
+    user_event("user.registered")
+
+    work()
+
+    logged = str([record.__dict__ for record in caplog.records])
+    assert "Try again later" in logged
+    assert "ada@example.com" not in logged
+    assert "Lovelace" not in logged
+
+
+def test_two_workers_send_each_letter_once(user_event, service, postbox, notifications):
+    for user_id in range(100, 130):
+        user_event("user.registered", user_id, email=f"user{user_id}@example.com")
+
+    def empty():
+        testing.deliver_all(Worker(service, LANES))
+
+    workers = [threading.Thread(target=empty) for _ in range(2)]
+    for worker in workers:
+        worker.start()
+    for worker in workers:
+        worker.join()
+
+    assert {entry["status"] for entry in notifications()} == {"sent"}
+    assert len({mail.rcpt_tos[0] for mail in postbox.envelopes}) == 30
+    assert len(postbox.envelopes) == 30
