@@ -16,6 +16,8 @@ from chassis import testing
 from chassis.worker import Worker
 from microservice4.worker import LANES
 
+REFUSED = "this is no address that can be written to"
+
 
 def letter(postbox):
     """The one e-mail that arrived, as a reader's program sees it."""
@@ -101,6 +103,7 @@ def test_an_address_that_the_server_cannot_write_to_fails(
         "ada@example.com\r\nBcc: eve@example.com",
         "ada\nBcc: eve@example.com\n@example.com",
         "nobody",
+        "ada@example.com, eve@example.com",
         "@example.com",
         "ada@",
     ],
@@ -113,16 +116,8 @@ def test_what_is_no_address_fails_and_smuggles_nothing(
     work()
 
     (found,) = notifications()
-    assert (found["status"], found["last_error"]) == ("failed", "no e-mail can bear this address")
+    assert (found["status"], found["last_error"]) == ("failed", REFUSED)
     assert postbox.envelopes == []
-
-
-def test_two_addresses_in_one_are_not_two_recipients(user_event, work, postbox):
-    user_event("user.registered", email="eve@example.com, ada@example.com")
-
-    work()
-
-    assert "eve@example.com" not in [to for mail in postbox.envelopes for to in mail.rcpt_tos]
 
 
 def test_a_name_cannot_smuggle_in_a_header(user_event, work, postbox):

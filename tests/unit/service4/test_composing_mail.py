@@ -1,0 +1,111 @@
+import re
+from datetime import UTC, datetime
+from email import message_from_bytes
+from email.policy import default
+from types import SimpleNamespace
+
+import pytest
+from hypothesis import example, given
+from hypothesis import strategies as st
+
+from microservice4.clients.composing import compose, envelope
+from microservice4.errors import MailRefused
+
+HEADERS = {
+    "From",
+    "To",
+    "Subject",
+    "Date",
+    "Message-ID",
+    "Auto-Submitted",
+    "X-Request-ID",
+    "Content-Type",
+    "Content-Transfer-Encoding",
+    "MIME-Version",
+}
+
+storable = st.text(st.characters(exclude_categories=["Cs"], exclude_characters="\0"), max_size=60)
+
+
+def lines_of(body):
+    return [line for line in re.split(r"\r\n|\r|\n", body) if line]
+
+
+def composed(**fields):
+    return compose(
+        SimpleNamespace(
+            **{
+                "recipient": "ada@example.com",
+                "subject": "Welcome",
+                "body": "Dear Ada,\n",
+                "event_id": "0b7a3c0e",
+                "request_id": "req-1",
+                "created_at": datetime(2026, 1, 31, 9, 30, tzinfo=UTC),
+                **fields,
+            }
+        ),
+        "Quartet <shop@quartet.example>",
+    )
+
+
+def read(message):
+    return message_from_bytes(message.as_bytes(), policy=default)
+
+
+@given(storable)
+@example("ada@example.com\r\nBcc: eve@example.com")
+@example("ada@example.com\r\n\r\nIt is not what it was")
+@example("eve@example.com, ada@example.com")
+@example("Eve <eve@example.com>")
+@example('"@example.com')
+@example("ada@example.com\n")
+@example("[@[")
+@example("a@\x85b")
+def test_no_address_adds_a_header_or_a_recipient(address):
+    try:
+        message = composed(recipient=address)
+    except MailRefused:
+        return
+
+    assert set(read(message).keys()) == HEADERS
+    assert len(message["To"].addresses) == 1
+    assert read(message).get_content() == "Dear Ada,\n"
+    assert envelope(message) == ("shop@quartet.example", address)
+
+
+@given(storable.filter(bool))
+@example("0b7a3c0e>\r\nBcc: eve@example.com")
+def test_no_event_id_adds_a_header(event_id):
+    message = read(composed(event_id=event_id))
+
+    assert set(message.keys()) == HEADERS
+    assert message["Message-ID"].endswith("@quartet.example>")
+
+
+def test_different_events_have_different_message_ids():
+    ids = {composed(event_id=event_id)["Message-ID"] for event_id in ("a b", "a%20b", "a_b", "A b")}
+
+    assert len(ids) == 4
+
+
+@given(storable)
+def test_any_body_goes_out_in_ascii_and_comes_out_as_it_was(body):
+    message = composed(body=body)
+
+    assert message.as_bytes().isascii()
+    assert all(len(line) <= 998 for line in message.as_bytes().split(b"\r\n"))
+    assert lines_of(read(message).get_content()) == lines_of(body)
+
+
+def test_a_letter_is_the_same_each_time():
+    assert (
+        composed(body="Dear Zoë,\n" * 50).as_bytes() == composed(body="Dear Zoë,\n" * 50).as_bytes()
+    )
+
+
+@pytest.mark.parametrize("address", ["ada@example.com", "zoë@bücher.example", "a.b+c@x-y.example"])
+def test_the_letter_goes_where_it_says(address):
+    message = composed(recipient=address)
+
+    assert envelope(message)[1] == address
+    assert read(message)["To"] == address

@@ -1,0 +1,77 @@
+from types import SimpleNamespace
+
+import pytest
+from hypothesis import given
+from hypothesis import strategies as st
+
+from chassis import wire
+from microservice4.logic.rendering import render
+from microservice4.models import EMAILED
+from microservice4.schemas import ShopEvent
+
+ADA = SimpleNamespace(full_name="Ada Lovelace", username="ada")
+ORDER = {"order_id": 12, "user_id": 7, "version": 1, "currency": "EUR", "total": 1, "items": []}
+USER = {"user_id": 7, "username": "ada", "email": "ada@example.com", "status": "Gold"}
+
+text = st.text(st.characters(exclude_categories=["Cs"], exclude_characters="\0"), max_size=50)
+amounts = st.decimals(0, 9_999_999_999, places=2)
+lines = st.fixed_dictionaries(
+    {"product_id": st.integers(1, 10**6), "quantity": st.integers(1, 10**6)},
+    optional={"name": text | st.none(), "sku": text | st.none(), "line_total": amounts},
+)
+
+
+def letter(event_type, contact=ADA, **data):
+    """The letter for an event, after the checks that it passes when it comes in."""
+    event = {
+        "specversion": "1.0",
+        "id": "1",
+        "source": "/test",
+        "type": event_type,
+        "subject": "test/1",
+        "time": "2026-01-31T09:30:00Z",
+        "data": wire.loads(wire.dumps(data)),
+    }
+    facts = wire.dumps(ShopEvent().load(event)["data"]).decode()
+    return render(SimpleNamespace(event_type=event_type, facts=facts), contact)
+
+
+@pytest.mark.parametrize("event_type", EMAILED)
+@given(name=text, reason=text, items=st.lists(lines, max_size=20), total=amounts | st.none())
+def test_whatever_an_event_holds_there_is_a_letter(event_type, name, reason, items, total):
+    data = USER if event_type.startswith("user.") else ORDER
+    data = {**data, "reason": reason, "items": items, "total": total}
+
+    made = letter(event_type, SimpleNamespace(full_name=name, username="ada"), **data)
+
+    assert made.subject
+    assert made.subject.isprintable()
+    assert made.body.startswith("Dear ")
+    assert made.body.endswith("Kind regards\nQuartet\n")
+    assert "{" not in made.subject
+
+
+@given(total=amounts)
+def test_an_amount_is_told_to_the_cent(total):
+    assert (
+        f"\nTotal: {total:.2f} EUR\n" in letter("order.confirmed", **{**ORDER, "total": total}).body
+    )
+
+
+@given(items=st.lists(lines, max_size=100))
+def test_every_line_of_an_order_is_listed_on_a_line_of_its_own(items):
+    body = letter("order.shipped", **{**ORDER, "items": items}).body
+
+    listed = [line for line in body.splitlines() if line.startswith("  ")]
+    assert len(listed) == len(items)
+    for line, item in zip(listed, items, strict=True):
+        assert line.startswith(f"  {item['quantity']} x ")
+
+
+@pytest.mark.parametrize(
+    ("full_name", "greeting"), [("Ada Lovelace", "Ada Lovelace"), ("", "ada"), (None, "ada")]
+)
+def test_users_are_greeted_by_their_full_name_or_else_their_username(full_name, greeting):
+    made = letter("user.registered", SimpleNamespace(full_name=full_name, username="ada"), **USER)
+
+    assert made.body.startswith(f"Dear {greeting},\n")
