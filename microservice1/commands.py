@@ -1,7 +1,9 @@
 """What an operator does at a terminal, with the settings of this service in the environment.
 
-python -m microservice1.commands create-admin USERNAME EMAIL < file-with-the-password
-python -m microservice1.commands token USERNAME
+    python -m microservice1.commands create-admin USERNAME EMAIL < file-with-the-password
+    python -m microservice1.commands token USERNAME
+
+They exit with 1 and a sentence on standard error when they cannot do it.
 """
 
 import argparse

@@ -59,13 +59,7 @@ def edit(caller, user_id, *, password=None, current_password=None, **changes):
         user = present(database.lock_user(tx, user_id))
         if proven is not None and user.password_hash != proven:
             raise WrongPassword  # it was changed a moment ago
-        kept = {name: getattr(user, name) for name in _EDITABLE}
-        changed = database.update_user(tx, user_id, **(kept | changes))
-        if _differ(user, changed, _SIGNING_IN):
-            database.delete_refresh_tokens(tx, user_id)
-        if _differ(user, changed, _COPIED_ELSEWHERE):
-            announce(tx, "user.updated", changed)
-        return changed
+        return _write(tx, user, changes)
 
 
 def delete(caller, user_id):
@@ -86,6 +80,17 @@ def _check_may_see(caller, user_id):
     """To a customer, other accounts do not exist."""
     if not (caller.is_admin or caller.service or caller.user_id == user_id):
         raise NotFound
+
+
+def _write(tx, user, changes):
+    """Write changes, and do what follows from them. user: with their row locked."""
+    kept = {name: getattr(user, name) for name in _EDITABLE}
+    changed = database.update_user(tx, user.id, **(kept | changes))
+    if _differ(user, changed, _SIGNING_IN):
+        database.delete_refresh_tokens(tx, user.id)
+    if _differ(user, changed, _COPIED_ELSEWHERE):
+        announce(tx, "user.updated", changed)
+    return changed
 
 
 def _proven_hash(user_id, current_password):
