@@ -2,7 +2,7 @@
 
 A service's worker is a table of lanes, each with the function that delivers one of its messages:
 
-    run("microservice3", lanes={"microservice4": events_to("microservice4"), "saga": advance_order})
+    run("microservice3", {"microservice4": events_to("microservice4"), "saga": advance_order})
 
 Each lane has a thread of its own, so a neighbour that hangs holds up nobody else's messages, and no
 neighbour gets more than one call at a time from one worker. It wakes by LISTEN/NOTIFY, with a poll

@@ -3,13 +3,11 @@
 from chassis.worker import events_to, run
 from microservice1.logic import sessions
 
+LANES = {"microservice4": events_to("microservice4")}
+
 
 def main():
-    run(
-        "microservice1",
-        lanes={"microservice4": events_to("microservice4")},
-        housekeeping=[sessions.forget_expired],
-    )
+    run("microservice1", LANES, housekeeping=[sessions.forget_expired])
 
 
 if __name__ == "__main__":

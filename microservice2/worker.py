@@ -2,9 +2,11 @@
 
 from chassis.worker import run
 
+LANES = {}
+
 
 def main():
-    run("microservice2", lanes={})
+    run("microservice2", LANES)
 
 
 if __name__ == "__main__":

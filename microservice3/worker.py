@@ -10,7 +10,7 @@ LANES = {
 
 
 def main():
-    run("microservice3", lanes=LANES)
+    run("microservice3", LANES)
 
 
 if __name__ == "__main__":

@@ -8,7 +8,7 @@ LANES = {LANE: sending.send}
 
 
 def main():
-    run("microservice4", lanes=LANES)
+    run("microservice4", LANES)
 
 
 if __name__ == "__main__":

@@ -1,0 +1,115 @@
+"""Every event that a service really sends is taken in by the real application of each receiver."""
+
+import pytest
+
+from chassis import testing
+
+
+@pytest.fixture
+def rows(databases):
+    return lambda name, sql: testing.query(databases(name), sql)
+
+
+def left_over(rows, name):
+    return rows(name, "SELECT lane, state, last_error FROM outbox WHERE lane <> 'mail'")
+
+
+def test_all_events_of_a_users_life_arrive(shop, admin_of, a_user, rows):
+    users = admin_of("microservice1")
+    user_id = a_user("ada", "ada@customers.invalid", full_name="Ada Lovelace")
+    users.post(f"/users/{user_id}/points", json={"points": 60, "reason": "A gift"})
+    users.patch(f"/users/{user_id}", json={"email": "countess@customers.invalid"})
+    users.delete(f"/users/{user_id}")
+
+    shop.work()
+
+    assert left_over(rows, "microservice1") == []
+    told = rows("microservice4", "SELECT event_type, status FROM notifications ORDER BY id")
+    assert told == [("user.registered", "suppressed"), ("user.promoted", "suppressed")]
+
+
+def test_all_events_of_an_orders_life_arrive(shop, admin_of, a_user, a_product, rows):
+    orders, users = admin_of("microservice3"), admin_of("microservice1")
+    user_id, product = a_user("ada", "ada@customers.invalid"), a_product(price=60, stock=10)
+
+    def place():
+        items = [{"product_id": product, "quantity": 1}]
+        return orders.post("/orders", json={"user_id": user_id, "items": items}).json["id"]
+
+    kept, given_up = place(), place()
+    shop.work()
+    assert users.get(f"/users/{user_id}").json["points"] == 120
+    for status in ("shipped", "delivered"):
+        orders.patch(f"/orders/{kept}", json={"status": status})
+    orders.patch(f"/orders/{given_up}", json={"status": "cancelled"})
+    shop.work()
+
+    assert left_over(rows, "microservice3") == []
+    told = [
+        (notification["order_id"], notification["event_type"])
+        for notification in admin_of("microservice4").get("/notifications").json
+        if notification["order_id"]
+    ]
+    assert sorted(told) == [
+        (kept, "order.confirmed"),
+        (kept, "order.delivered"),
+        (kept, "order.shipped"),
+        (given_up, "order.cancelled"),
+        (given_up, "order.confirmed"),
+    ]
+    user = users.get(f"/users/{user_id}").json
+    assert (user["points"], user["points_balance"], user["status"]) == (60, 60, "Silver")
+    assert admin_of("microservice2").get(f"/products/{product}").json["units_sold"] == 1
+
+
+def test_an_order_that_was_given_up_while_pending_is_understood(
+    shop, admin_of, a_user, a_product, rows
+):
+    orders = admin_of("microservice3")
+    user_id, product = a_user("ada", "ada@customers.invalid"), a_product()
+    shop.network.down = {"microservice2"}
+    items = [{"product_id": product, "quantity": 1}]
+    order = orders.post("/orders", json={"user_id": user_id, "items": items}).json
+    assert order["status"] == "pending"
+    shop.network.down = set()
+
+    orders.patch(f"/orders/{order['id']}", json={"status": "cancelled"})
+    shop.work()
+
+    assert left_over(rows, "microservice3") == []
+    assert [n["event_type"] for n in admin_of("microservice4").get("/notifications").json] == [
+        "order.cancelled",
+        "user.registered",
+    ]
+
+
+def test_a_request_id_goes_with_everything_that_follows_from_the_request(
+    shop, admin_of, a_user, a_product, rows, monkeypatch
+):
+    user_id, product = a_user("ada", "ada@customers.invalid"), a_product()
+    shop.work()
+    seen = []
+    send = shop.network.send
+    monkeypatch.setattr(
+        shop.network,
+        "send",
+        lambda request, **rest: seen.append(request.headers) or send(request, **rest),
+    )
+
+    admin_of("microservice3").post(
+        "/orders",
+        json={"user_id": user_id, "items": [{"product_id": product, "quantity": 1}]},
+        headers={
+            "X-Request-ID": "my-request",
+            "traceparent": "00-0af7651916cd43dd8448eb211c80319c-b7ad6b7169203331-01",
+        },
+    )
+    shop.work()
+
+    assert len(seen) == 5  # the user, the reservation, three events
+    assert {headers["X-Request-ID"] for headers in seen} == {"my-request"}
+    assert {headers["traceparent"][3:35] for headers in seen} == {
+        "0af7651916cd43dd8448eb211c80319c"
+    }
+    # a span for each piece of work: the request with its two calls, and three deliveries
+    assert len({headers["traceparent"][36:52] for headers in seen}) == 4
