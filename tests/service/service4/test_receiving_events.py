@@ -45,6 +45,18 @@ def test_the_same_event_twice_is_one_notification(user_event, notifications):
     assert len(notifications()) == 1
 
 
+def test_an_event_that_comes_again_does_not_bring_back_an_old_address(
+    user_event, order_event, notifications
+):
+    user_event("user.updated", id="first", email="old@example.com")
+    user_event("user.updated", id="second", email="new@example.com")
+
+    user_event("user.updated", id="first", email="old@example.com")
+    order_event("order.confirmed")
+
+    assert [entry["recipient"] for entry in notifications()] == ["new@example.com"]
+
+
 def test_an_event_that_the_inbox_has_forgotten_makes_no_second_notification(
     user_event, notifications, rows
 ):
@@ -139,7 +151,7 @@ def test_a_deleted_user_gets_no_email_and_what_waits_is_given_up(
 
 
 def test_a_user_deleted_before_anything_was_told_stays_deleted(
-    user_event, order_event, notifications
+    user_event, order_event, notifications, rows
 ):
     order_event("order.confirmed")
 
@@ -151,6 +163,7 @@ def test_a_user_deleted_before_anything_was_told_stays_deleted(
         ("order.confirmed", "suppressed"),
         ("user.registered", "suppressed"),
     ]
+    assert rows("SELECT email FROM contacts") == [(None,)]
 
 
 def test_name_and_address_of_a_deleted_user_are_forgotten(user_event, rows):
