@@ -23,15 +23,14 @@ class Stack:
     var: Path
     env: dict
 
-    def script(self, name, *arguments, check=True, **options):
-        """Run one of the scripts on this stack. Returns subprocess's CompletedProcess."""
+    def script(self, name, *arguments, check=True, **settings):
+        """Run one of the scripts on this stack, with more settings. Returns a CompletedProcess."""
         return subprocess.run(
             [ROOT / "scripts" / name, *arguments],
-            env=self.env,
+            env={**self.env, **settings},
             capture_output=True,
             text=True,
             check=check,
-            **options,
         )
 
     def token(self, *username):
