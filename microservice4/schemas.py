@@ -37,13 +37,6 @@ class NotificationView(Schema):
     )
 
 
-class NotificationQuery(ListQuery):
-    user_id = Whole("Only what was told to this user", 7)
-    order_id = Whole("Only what is about this order", 12)
-    status = Word("Only what is in this state", "failed", STATUSES)
-    event_type = Word("Only what tells of this kind of event", "order.confirmed", EMAILED)
-
-
 class UserFacts(Facts):
     user_id = Whole("The user's number", 7, required=True)
     version = Whole(
@@ -95,3 +88,12 @@ class ShopEvent(CloudEvent):
         "order.delivered": OrderFacts,
         "order.cancelled": OrderFacts,
     }
+
+
+class NotificationQuery(ListQuery):
+    user_id = Whole("Only what was told to this user", 7)
+    order_id = Whole("Only what is about this order", 12)
+    status = Word("Only what is in this state", "failed", STATUSES)
+    event_type = Word(
+        "Only what tells of this kind of event", "order.confirmed", list(ShopEvent.FACTS)
+    )

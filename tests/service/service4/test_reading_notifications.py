@@ -59,6 +59,7 @@ def test_a_notification_says_all_there_is_to_say(told, customer):
         ("status=suppressed", [2]),
         ("status=sent", []),
         ("event_type=user.registered", [2, 1]),
+        ("event_type=user.updated", []),
         ("event_type=user.registered&user_id=7&status=queued", [1]),
         ("limit=2", [3, 2]),
         ("limit=2&page=2", [1]),
@@ -100,7 +101,7 @@ def test_what_is_not_there_is_not_found(number, told, admin):
     "query",
     [
         "status=lost",
-        "event_type=user.updated",
+        "event_type=user.renamed",
         "event_type=",
         "user_id=seven",
         "user_id=0",

@@ -307,6 +307,28 @@ def test_a_server_that_hangs_up_after_it_took_the_letter_has_taken_it(
     assert [entry["status"] for entry in notifications()] == ["sent"]
 
 
+@pytest.mark.parametrize(
+    ("answer", "status"),
+    [("250 OK", "sent"), ("451 Later", "suppressed"), ("550 No", "suppressed")],
+)
+def test_a_user_who_leaves_while_the_server_thinks_gets_no_further_try(
+    answer, status, user_event, notifications, work, start_mail_server
+):
+    class Slow:
+        async def handle_RCPT(self, server, session, envelope, address, options):
+            user_event("user.deleted")
+            envelope.rcpt_tos.append(address)
+            return answer
+
+    start_mail_server(Slow())
+    user_event("user.registered")
+
+    work()
+    work()
+
+    assert [entry["status"] for entry in notifications()] == [status]
+
+
 def test_without_a_mail_server_mail_waits_and_says_why(user_event, notifications, work, service):
     use(service, smtp_url="")
     user_event("user.registered")
