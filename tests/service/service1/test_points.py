@@ -252,6 +252,14 @@ class TestEarning:
 
         assert points_of(ada) == (120, 120, "Gold")
 
+    def test_an_event_is_known_by_its_id_whatever_it_says(self, a_user, hear, points_of):
+        ada = a_user()
+
+        for order_id in (7, 8):
+            hear("confirmed", order_id=order_id, user_id=ada.id, event_id="once")
+
+        assert points_of(ada) == (120, 120, "Gold")
+
     def test_an_order_earns_once_even_by_two_events(self, a_user, hear, points_of):
         ada = a_user()
 
@@ -305,9 +313,11 @@ class TestEarning:
     def test_events_that_arrive_at_once_all_count(self, a_user, hear, points_of):
         ada = a_user()
 
+        def confirmed(order_id):
+            hear("confirmed", order_id=order_id, user_id=ada.id, total="10")
+
         with ThreadPoolExecutor(2) as threads:
-            for order_id in range(1, 11):
-                threads.submit(hear, "confirmed", order_id=order_id, user_id=ada.id, total="10")
+            list(threads.map(confirmed, range(1, 11)))
 
         assert points_of(ada) == (100, 100, "Silver")
 
