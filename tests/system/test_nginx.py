@@ -15,12 +15,13 @@ ECHO = "/api/service1/anything"
 # An application for UwsgiService: reads the body only under /body, sleeps under /slow.
 TRIED = """
 import json, time
+from werkzeug.wrappers import Request
 
 def app(environ, start_response):
     path = environ["PATH_INFO"]
     if path.startswith("/slow"):
         time.sleep(float(environ["QUERY_STRING"]))
-    body = environ["wsgi.input"].read().decode() if path == "/body" else ""
+    body = Request(environ).get_data(as_text=True) if path == "/body" else ""
     start_response("401 Unauthorized" if path == "/refuse" else "200 OK", [])
     return [json.dumps({"path": path, "prefix": environ["SCRIPT_NAME"], "body": body}).encode()]
 """
@@ -222,6 +223,10 @@ def test_all_that_nginx_writes_stays_in_the_folder_of_the_stack(door, echo):
     written = [name for name in files if re.match(r"/(?!dev/)", name)]
     assert str(door.log) in written
     assert [name for name in written if not name.startswith(str(door.folder))] == []
+
+    configuration = (door.folder / "nginx" / "nginx.conf").read_text()
+    folders = re.findall(r"(\w+)_temp_path +tmp/", configuration)
+    assert set(folders) == {"client_body", "uwsgi", "proxy", "fastcgi", "scgi"}
 
 
 # ---- together with uWSGI
