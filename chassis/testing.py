@@ -41,7 +41,7 @@ def make_database(admin_url, name, database_url):
 
     admin_url: a superuser's, of another database. database_url: of the one to be made.
     """
-    _execute(admin_url, f"DROP DATABASE IF EXISTS {name} WITH (FORCE)", f"CREATE DATABASE {name}")
+    execute(admin_url, f"DROP DATABASE IF EXISTS {name} WITH (FORCE)", f"CREATE DATABASE {name}")
     connection = psycopg2.connect(database_url)
     try:
         migrate.migrate(connection, migrate.migrations_of(name), say=lambda _line: None)
@@ -187,7 +187,8 @@ def deliver_all(worker, rounds=50):
     raise AssertionError(f"still not done after {rounds} rounds")
 
 
-def _execute(url, *statements):
+def execute(url, *statements):
+    """Execute statements one by one, each outside of any transaction."""
     connection = psycopg2.connect(url)
     connection.autocommit = True
     try:

@@ -14,7 +14,7 @@ SECOND = Migration("test/0002_second.sql", "CREATE TABLE second (id integer); SE
 def empty(postgres):
     """Returns a function that connects to a database without anything in it."""
     url = postgres("migrating")
-    testing._execute(
+    testing.execute(
         postgres("postgres"),
         "DROP DATABASE IF EXISTS migrating WITH (FORCE)",
         "CREATE DATABASE migrating",

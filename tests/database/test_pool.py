@@ -7,7 +7,7 @@ import time
 
 import pytest
 
-from chassis import context
+from chassis import context, testing
 from chassis.database import DatabaseUnavailable, Duplicate, transaction
 
 
@@ -46,8 +46,6 @@ def test_threads_that_begin_at_once_share_one_pool(pool, databases, keys):
             with transaction() as tx:
                 pids.append(tx.value("SELECT pg_backend_pid()"))
                 tx.value("SELECT pg_sleep(0.05)")
-
-    from chassis import testing
 
     pool_service = testing.make_service("microservice2", databases("microservice2"), keys)
     threads = [threading.Thread(target=borrow) for _ in range(8)]
@@ -140,3 +138,20 @@ def test_values_are_bound_and_never_part_of_the_statement(service):
         assert tx.value("SELECT %(x)s::text", x="'; DROP TABLE sales; --") == (
             "'; DROP TABLE sales; --"
         )
+
+
+def test_a_commit_that_is_not_answered_is_never_a_success(pool, postgres):
+    """A replica that never answers holds COMMIT up, and no timeout of the server's ends that."""
+    server = postgres("postgres")
+    try:
+        testing.execute(server, "ALTER SYSTEM SET synchronous_standby_names = 'nobody'")
+        testing.execute(server, "SELECT pg_reload_conf()")
+        time.sleep(0.3)
+        began = time.monotonic()
+        with pytest.raises(DatabaseUnavailable), transaction() as tx:
+            tx.run("SET LOCAL synchronous_commit = on")
+            tx.run("INSERT INTO sales (order_id, state) VALUES (991, 'counted')")
+        assert time.monotonic() - began < 2.5
+    finally:
+        testing.execute(server, "ALTER SYSTEM RESET synchronous_standby_names")
+        testing.execute(server, "SELECT pg_reload_conf()")
