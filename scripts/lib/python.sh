@@ -14,7 +14,7 @@ find_venv() {
 
 ensure_venv() {
   find_venv
-  _is_stamped services "${SERVER_LOCKS[@]}" "${SERVICE_LOCKS[@]}" && return 0
+  if has_uwsgi && _is_stamped services "${SERVICE_LOCKS[@]}"; then return; fi
   step "Python packages, uWSGI compiled" "look for the first error above; pip's own settings name the index it uses." \
     _one_at_a_time _install_service_packages
 }
@@ -25,7 +25,7 @@ ensure_tests_venv() {
     _one_at_a_time _install_test_packages
 }
 
-has_uwsgi() { [[ -e $CHECKOUT/.venv/services.stamp ]]; }
+has_uwsgi() { _is_stamped uwsgi "${SERVER_LOCKS[@]}"; }
 
 # Two stacks of one checkout share its venv.
 _one_at_a_time() {
@@ -36,26 +36,30 @@ _one_at_a_time() {
 }
 
 _install_service_packages() {
-  local compiler
+  local compiler=''
   # a venv of another Python (the system was upgraded) is made anew
   if [[ $("$VENV/bin/python" -VV 2>/dev/null) != "$("$SYSTEM_PYTHON" -VV)" ]]; then
     "$SYSTEM_PYTHON" -m venv --clear "$VENV"
   fi
-  _pip install --only-binary :all: --requirement "$REQUIREMENTS/build.txt"
-
-  _compile_uwsgi &
-  compiler=$!
+  if ! has_uwsgi; then
+    _pip install --only-binary :all: --requirement "$REQUIREMENTS/build.txt"
+    _compile_uwsgi &    # while the other packages are downloaded
+    compiler=$!
+  fi
   _pip install --only-binary :all: "${SERVICE_LOCKS[@]/#/--requirement=}"
-  wait "$compiler"
-  "$VENV/bin/python" -m pip install --quiet --no-index --no-deps --force-reinstall "$VENV"/wheels/uwsgi-*.whl
-
-  _stamp services "${SERVER_LOCKS[@]}" "${SERVICE_LOCKS[@]}"
+  if [[ -n $compiler ]]; then
+    wait "$compiler"
+    "$VENV/bin/python" -m pip install --quiet --no-index --no-deps --force-reinstall "$VENV"/wheels/uwsgi-*.whl
+    _stamp uwsgi "${SERVER_LOCKS[@]}"
+  fi
+  _stamp services "${SERVICE_LOCKS[@]}"
 }
 
-# Only what the services use, and barely optimised (its work is input and output): this compiles in less
-# than half the time. Never from pip's shared cache: a uWSGI
-# that was linked to another Python starts, listens, and has no application.
+# Only what the services use, and barely optimised (its work is input and output): this compiles in
+# less than half the time. Never from pip's shared cache: a uWSGI that was linked to another Python
+# starts, listens, and has no application.
 _compile_uwsgi() {
+  rm -rf "$VENV/wheels"
   APPEND_CFLAGS=-O1 UWSGI_PROFILE_OVERRIDE='embedded_plugins=python;ssl=false;xml=false;json=false;yaml=embedded' \
     _pip wheel --use-pep517 --no-build-isolation --wheel-dir "$VENV/wheels" --requirement "$REQUIREMENTS/uwsgi.txt"
 }
