@@ -123,7 +123,8 @@ in_service_daemon() {
   wait_until 5 test -s "$RUN/$name.pid"
 }
 
-# stop_service SERVICE: first the door, then the worker; requests in flight are answered.
+# stop_service SERVICE: first the door, then the worker; requests in flight are answered. A uWSGI that
+# is told to stop while it still loads may not hear it: 12 s, longer than any request, end that too.
 stop_service() {
   local service=$1 pid
   if pid=$(service_pid "$service"); then stop_process "$service" "$pid" TERM 12; fi

@@ -162,9 +162,9 @@ class UwsgiService:
                 env={"PATH": os.environ["PATH"], "PYTHONDONTWRITEBYTECODE": "1"},
             )
 
-    def is_loaded(self):
-        """Both workers have the application; before that, uWSGI loses a signal to stop."""
-        return self.log.read_text().count("WSGI app 0") == 2
+    def has_loaded(self, times):
+        """The two workers have loaded it so often; while one loads, uWSGI loses a signal to stop."""
+        return self.log.read_text().count("WSGI app 0") == times
 
     def stop(self):
         self.process.terminate()

@@ -46,7 +46,7 @@ def echo(door):
 def service(door, tmp_path):
     service = UwsgiService(tmp_path, door.sockets, TRIED)
     service.start()
-    wait_for(service.is_loaded)
+    wait_for(lambda: service.has_loaded(times=2), seconds=30)
     yield service
     service.stop()
 
@@ -292,7 +292,8 @@ def test_a_chain_reload_takes_new_code_and_loses_no_request(door, service):
         answers.append(door.ask("GET", "/api/service1/old"))
         return len(answers) > 100 and all(answer.json["path"] == "new" for answer in answers[-50:])
 
-    wait_for(is_reloaded, seconds=20)
+    wait_for(is_reloaded, seconds=30)
+    wait_for(lambda: service.has_loaded(times=4), seconds=30)
     assert {answer.status for answer in answers} == {200}
 
 
