@@ -163,7 +163,7 @@ class UwsgiService:
             )
 
     def has_loaded(self, times):
-        """The two workers have loaded it so often; while one loads, uWSGI loses a signal to stop."""
+        """Both workers have loaded it so often; while one loads, uWSGI loses a signal to stop."""
         return self.log.read_text().count("WSGI app 0") == times
 
     def stop(self):

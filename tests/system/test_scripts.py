@@ -116,11 +116,13 @@ def test_a_taken_port_is_named_with_the_setting_that_chooses_another(tmp_path):
         port = str(listening.getsockname()[1])
         env = {"QUARTET_VAR": str(tmp_path / "var"), "QUARTET_HTTP_PORT": port}
         answer = run(PROJECT / "scripts/up", env={**os.environ, **env})
+    started = (tmp_path / "var" / "postgres").exists()
+    run(PROJECT / "scripts/down", "--erase", env={**os.environ, **env})
 
     assert answer.returncode == 1
     assert port in answer.stderr
     assert "QUARTET_HTTP_PORT=" in answer.stderr
-    assert not (tmp_path / "var" / "postgres").exists()
+    assert not started
 
 
 def test_a_step_that_fails_shows_the_end_of_its_log_and_what_to_do():
