@@ -64,6 +64,13 @@ def test_the_wait_that_a_service_asks_for_is_heard():
     assert interpret(problem(503, "unavailable", **{"Retry-After": "soon"})).wait == 0
 
 
+def test_an_amount_in_an_answer_is_never_a_float():
+    total = interpret(response(200, b'{"total": 0.10}')).body["total"]
+
+    assert isinstance(total, Decimal)
+    assert str(total) == "0.10"
+
+
 def test_a_refusal_is_told_in_the_words_of_the_service():
     answer = Answer(
         422, {"code": "invalid", "detail": "No.", "errors": {"json": {"price": ["Too low."]}}}
