@@ -48,6 +48,12 @@ def seconds_left():
     return None if end is None else max(0.0, end - time.monotonic())
 
 
+def at_most(seconds):
+    """Return how long a wait may be: so many seconds, or what the work in hand has left."""
+    left = seconds_left()
+    return seconds if left is None else min(seconds, left)
+
+
 @contextmanager
 def work(*, request, trace=None, seconds=None, by=None):
     """Set the context for one piece of work: a request that is served, a message that is delivered.

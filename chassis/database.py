@@ -55,6 +55,13 @@ class Duplicate(Exception):
         self.constraint = constraint
 
 
+class StatementRefused(Exception):
+    """The database refused a value: a mistake of ours. Values are personal data, so it names none."""
+
+    def __init__(self, error):
+        super().__init__(f"{type(error).__name__} {error.diag.constraint_name or ''}".strip())
+
+
 class DeadlineExceeded(psycopg2.OperationalError):
     """The server did not answer in time: raised within psycopg2, DatabaseUnavailable outside."""
 
@@ -117,6 +124,8 @@ class Transaction:
             self._cursor.execute(sql, values)
         except psycopg2.errors.UniqueViolation as error:
             raise Duplicate(error.diag.constraint_name) from None
+        except (psycopg2.IntegrityError, psycopg2.DataError) as error:
+            raise StatementRefused(error) from None
 
     def _columns(self):
         return [column.name for column in self._cursor.description]
@@ -185,7 +194,7 @@ class Pool:
 
     def _borrow(self, free):
         try:
-            connection = free.get(timeout=_at_most(POOL_WAIT_SECONDS))
+            connection = free.get(timeout=context.at_most(POOL_WAIT_SECONDS))
         except queue.Empty:
             raise DatabaseUnavailable("All connections to the database are busy") from None
         if connection is not None and _usable(connection):
@@ -228,7 +237,7 @@ def wait_for_server(connection):
 
     It only raises; closing the connection in here would deadlock. Whoever lent it drops it.
     """
-    end = time.monotonic() + _at_most(ANSWER_SECONDS)
+    end = time.monotonic() + context.at_most(ANSWER_SECONDS)
     poller = select.poll()
     while (state := connection.poll()) != psycopg2.extensions.POLL_OK:
         reading = state == psycopg2.extensions.POLL_READ
@@ -246,11 +255,6 @@ def _notified(connection, seconds):
     came = bool(connection.notifies)
     connection.notifies.clear()
     return came
-
-
-def _at_most(seconds):
-    left = context.seconds_left()
-    return seconds if left is None else min(seconds, left)
 
 
 def _usable(connection):

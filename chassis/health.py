@@ -7,7 +7,7 @@ import time
 
 from chassis import outbox, service
 from chassis.api import Blueprint
-from chassis.auth import allow, identity
+from chassis.auth import allow, identity, public
 from chassis.database import transaction
 from chassis.errors import Unavailable
 from chassis.fields import Flag, Nested, Schema, Text, Whole
@@ -43,7 +43,7 @@ class StatusView(Schema):
 
 
 @health.get("/health/live")
-@allow("anyone")
+@public
 @health.response(200, LiveView)
 def live():
     """Tell that the process answers"""
@@ -51,7 +51,7 @@ def live():
 
 
 @health.get("/health/ready")
-@allow("anyone")
+@public
 @health.response(200, ReadyView)
 @health.alt_response(503, description="What fails is named in `failing`")
 def ready():

@@ -88,7 +88,7 @@ class ServiceClient:
         return self._call("POST", "/internal/events", body.encode(), "application/cloudevents+json")
 
     def _call(self, method, path, body=None, content_type="application/json"):
-        end = time.monotonic() + _within_deadline(CALL_SECONDS)
+        end = time.monotonic() + context.at_most(CALL_SECONDS)
         try:
             return self._try(method, path, body, content_type, end)
         except NeighbourUnavailable as silence:
@@ -145,11 +145,6 @@ class ServiceClient:
         if definite and isinstance(code, str):
             raise RemoteProblem(self.neighbour, status, body)
         raise NeighbourUnavailable(self.neighbour, f"{status} {code or ''}".strip())
-
-
-def _within_deadline(seconds):
-    left = context.seconds_left()
-    return seconds if left is None else min(seconds, left)
 
 
 def forget_sessions():

@@ -50,19 +50,14 @@ def make_database(admin_url, name, database_url):
 
 
 def empty_database(database_url):
-    """Delete all rows of all tables and start their numbers anew; the schema stays."""
+    """Delete all rows of all tables and start their numbers anew; the schema stays.
+
+    For the few rows of a test, DELETE is ten times as fast as TRUNCATE. Needs a superuser.
+    """
     connection = psycopg2.connect(database_url)
     try:
         with connection, connection.cursor() as cursor:
-            cursor.execute(
-                """
-                SELECT string_agg(quote_ident(tablename), ', ')
-                  FROM pg_tables
-                 WHERE schemaname = 'public'
-                   AND tablename <> 'schema_migrations'
-                """
-            )
-            cursor.execute(f"TRUNCATE {cursor.fetchone()[0]} RESTART IDENTITY CASCADE")
+            cursor.execute(_EMPTY)
     finally:
         connection.close()
 
@@ -185,6 +180,24 @@ def deliver_all(worker, rounds=50):
                 return done
             done += handled
     raise AssertionError(f"still not done after {rounds} rounds")
+
+
+_EMPTY = """
+DO $$
+DECLARE name text;
+BEGIN
+    SET LOCAL session_replication_role = replica;  -- references need not be followed
+    FOR name IN SELECT quote_ident(tablename) FROM pg_tables
+                 WHERE schemaname = 'public' AND tablename <> 'schema_migrations' LOOP
+        EXECUTE 'DELETE FROM ' || name;
+    END LOOP;
+    FOR name IN SELECT quote_ident(sequencename) FROM pg_sequences
+                 WHERE schemaname = 'public' AND last_value IS NOT NULL LOOP
+        EXECUTE 'ALTER SEQUENCE ' || name || ' RESTART';
+    END LOOP;
+END
+$$
+"""
 
 
 def execute(url, *statements):

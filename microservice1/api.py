@@ -1,7 +1,7 @@
 """API endpoints. Each one unpacks the request, calls one business function, and returns."""
 
 from chassis.api import Blueprint
-from chassis.auth import allow, callers, identity
+from chassis.auth import allow, callers, identity, public
 from chassis.events import CONTENT_TYPE
 from chassis.resources import paged
 from chassis.service import current
@@ -133,7 +133,7 @@ def promote_user_called(username):
 
 
 @tokens.route("", methods=["POST"])
-@allow("anyone")
+@public
 @tokens.arguments(Credentials)
 @tokens.response(200, TokensView)
 @tokens.alt_response(401, description="The username or the password is wrong")
@@ -144,7 +144,7 @@ def sign_in(body):
 
 
 @tokens.route("/refresh", methods=["POST"])
-@allow("anyone")
+@public
 @tokens.arguments(RefreshToken)
 @tokens.response(200, TokensView)
 @tokens.alt_response(401, description="The refresh token is unknown, expired or revoked")
@@ -154,7 +154,7 @@ def refresh_session(body):
 
 
 @tokens.route("", methods=["DELETE"])
-@allow("anyone")
+@public
 @tokens.arguments(RefreshToken)
 @tokens.response(204)
 def sign_out(body):

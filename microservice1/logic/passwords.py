@@ -9,6 +9,7 @@ from contextlib import contextmanager
 from argon2 import PasswordHasher
 from argon2.exceptions import VerifyMismatchError
 
+from chassis import context
 from microservice1.errors import PasswordsBusy
 
 AT_ONCE = 2  # in one process
@@ -48,7 +49,7 @@ def is_outdated(password_hash):
 
 @contextmanager
 def _place():
-    if not _places.acquire(timeout=WAIT_SECONDS):
+    if not _places.acquire(timeout=context.at_most(WAIT_SECONDS)):
         raise PasswordsBusy
     try:
         yield

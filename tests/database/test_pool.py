@@ -4,11 +4,12 @@ import os
 import signal
 import threading
 import time
+import traceback
 
 import pytest
 
 from chassis import context, testing
-from chassis.database import DatabaseUnavailable, Duplicate, transaction
+from chassis.database import DatabaseUnavailable, Duplicate, StatementRefused, transaction
 
 
 def test_a_borrower_waits_for_a_free_connection_and_then_gives_up(pool):
@@ -155,3 +156,16 @@ def test_a_commit_that_is_not_answered_is_never_a_success(pool, postgres):
     finally:
         testing.execute(server, "ALTER SYSTEM RESET synchronous_standby_names")
         testing.execute(server, "SELECT pg_reload_conf()")
+
+
+def test_a_value_that_the_database_refuses_is_not_told(service):
+    with pytest.raises(StatementRefused) as refused, transaction() as tx:
+        tx.run(
+            """
+            INSERT INTO products (sku, name, category, price)
+            VALUES ('ada@example.com', 'x', 'x', -1)
+            """
+        )
+
+    assert str(refused.value) == "CheckViolation products_price_check"
+    assert "ada@example.com" not in "".join(traceback.format_exception(refused.value))

@@ -225,3 +225,9 @@ def test_a_header_that_proves_nothing_is_unauthenticated(app, header):
 
     assert (answer.status_code, answer.json["code"]) == (401, "unauthenticated")
     assert answer.headers["WWW-Authenticate"] == "Bearer"
+
+
+def test_a_token_that_proves_nothing_is_in_nobodys_way_where_none_is_needed(anonymous):
+    answer = anonymous.get("/health/ready", headers={"Authorization": "Bearer a.b.c"})
+
+    assert answer.status_code == 200

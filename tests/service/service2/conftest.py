@@ -1,3 +1,4 @@
+from functools import cache
 from itertools import count
 from types import SimpleNamespace
 
@@ -5,10 +6,12 @@ import pytest
 
 from microservice2.app import create_app
 
+app_of = cache(create_app)  # putting it together takes longer than most tests
+
 
 @pytest.fixture
 def app(fresh_service):
-    return create_app(fresh_service("microservice2"))
+    return app_of(fresh_service("microservice2"))
 
 
 @pytest.fixture

@@ -1,5 +1,6 @@
 """Orders with its real neighbours behind it: their applications, on their own databases."""
 
+from functools import cache
 from itertools import count
 from types import SimpleNamespace
 
@@ -14,14 +15,18 @@ from microservice3.app import create_app
 from microservice3.worker import LANES
 from microservice4.app import create_app as create_notifications
 
+# Putting an application together takes longer than most tests.
+users_app, products_app = cache(create_users), cache(create_products)
+orders_app, notifications_app = cache(create_app), cache(create_notifications)
+
 
 @pytest.fixture
 def network(fresh_service):
     """The neighbours, and the network between: it can be cut, and it remembers who was called."""
     return testing.Network(
-        microservice1=create_users(fresh_service("microservice1")),
-        microservice2=create_products(fresh_service("microservice2")),
-        microservice4=create_notifications(fresh_service("microservice4")),
+        microservice1=users_app(fresh_service("microservice1")),
+        microservice2=products_app(fresh_service("microservice2")),
+        microservice4=notifications_app(fresh_service("microservice4")),
     )
 
 
@@ -35,7 +40,7 @@ def service(fresh_service, network):
 
 @pytest.fixture
 def app(service):
-    return create_app(service)
+    return orders_app(service)
 
 
 @pytest.fixture

@@ -14,7 +14,7 @@ products = ServiceClient("microservice2")
 
 
 class Neighbour(ThreadingHTTPServer):
-    """Answers each request with the next of `answers`, (status, content type, body) or a function."""
+    """Answers with the next of `answers`: (status, content type, body), or a function."""
 
     def __init__(self):
         super().__init__(("127.0.0.1", 0), _Handler)

@@ -97,6 +97,17 @@ def test_any_body_goes_out_in_ascii_and_comes_out_as_it_was(body):
     assert lines_of(read(message).get_content()) == lines_of(body)
 
 
+@given(storable.map(lambda subject: " ".join(subject.split())))
+def test_no_subject_adds_a_header(subject):
+    assert set(read(composed(subject=subject)).keys()) == HEADERS
+
+
+def test_a_letter_bears_the_time_of_its_notification():
+    written = datetime(2026, 1, 31, 9, 30, tzinfo=UTC)
+
+    assert read(composed(created_at=written))["Date"].datetime == written
+
+
 def test_a_letter_is_the_same_each_time():
     assert (
         composed(body="Dear Zoë,\n" * 50).as_bytes() == composed(body="Dear Zoë,\n" * 50).as_bytes()
@@ -108,4 +119,4 @@ def test_the_letter_goes_where_it_says(address):
     message = composed(recipient=address)
 
     assert envelope(message)[1] == address
-    assert read(message)["To"] == address
+    assert f"To: {address}\r\n".encode() in message.as_bytes()
