@@ -18,7 +18,8 @@ def render(notification, contact):
     """Return the Letter that tells a contact what happened."""
     facts = wire.loads(notification.facts)
     template = _TEMPLATES.get_template(f"{notification.event_type}.txt")
-    text = template.render(facts, greeting=contact.full_name or contact.username)
+    greeting = _one_line(contact.full_name or "") or contact.username
+    text = template.render(facts, greeting=greeting)
     head, _, body = text.partition("\n")
     return Letter(_one_line(head.removeprefix("Subject:")), body.lstrip("\n"))
 
