@@ -42,6 +42,17 @@ def test_what_is_rolled_back_is_never_delivered(service):
     assert lease() == []
 
 
+def test_a_row_that_somebody_is_just_leasing_is_passed_over_without_waiting(enqueue):
+    enqueue("a", "one")
+    enqueue("b", "two")
+
+    with transaction() as tx:
+        first = outbox.lease_messages(tx, "work", 1)
+        second = lease()  # in a transaction of its own, beside the first
+
+    assert sorted(message.body for message in [*first, *second]) == ['"one"', '"two"']
+
+
 def test_a_change_that_commits_late_is_not_lost(service):
     """Rows are chosen by their state and not by their place: a lower id may appear later."""
     with transaction() as late:

@@ -1,3 +1,6 @@
+import threading
+
+
 def reserve(caller, order_id, *lines):
     items = [{"product_id": product_id, "quantity": quantity} for product_id, quantity in lines]
     return caller.put(f"/internal/reservations/{order_id}", json={"items": items})
@@ -116,3 +119,28 @@ def test_only_the_orders_service_may_reserve(anonymous, admin, customer, users_s
     for stranger in (anonymous, admin, customer):
         answer = reserve(stranger, 7, (lamp.id, 1))
         assert (answer.status_code, answer.json["code"]) == (404, "no_route")
+
+
+def test_orders_for_the_same_products_in_any_order_never_wait_for_each_other_in_a_circle(
+    as_service, admin, a_product
+):
+    products = [a_product(stock=1000) for _ in range(12)]
+    statuses = []
+
+    def keep_reserving(first_order, lines):
+        caller = as_service("microservice3")
+        for order_id in range(first_order, first_order + 25):
+            statuses.append(reserve(caller, order_id, *lines).status_code)
+
+    forwards = [(product.id, 1) for product in products]
+    buyers = [
+        threading.Thread(target=keep_reserving, args=(first_order, lines))
+        for first_order, lines in ((1, forwards), (101, forwards[::-1]))
+    ]
+    for buyer in buyers:
+        buyer.start()
+    for buyer in buyers:
+        buyer.join()
+
+    assert statuses == [200] * 50
+    assert {stock(admin, product) for product in products} == {950}
