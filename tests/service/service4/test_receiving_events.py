@@ -2,6 +2,9 @@ import threading
 
 import pytest
 
+from chassis.database import transaction
+from microservice4 import database
+
 TYPES_WITH_EMAIL = [
     "user.registered",
     "user.promoted",
@@ -255,6 +258,22 @@ def test_an_order_and_its_user_that_come_at_the_same_time_do_not_miss_each_other
     assert len(notifications()) == 20
     assert {entry["recipient"] for entry in notifications()} == {"ada@example.com"}
     assert rows("SELECT count(*) FROM outbox") == [(20,)]
+
+
+def test_an_order_is_not_taken_in_while_its_contact_is_being_changed(
+    order_event, tell, service, notifications
+):
+    order_event("order.confirmed", version=1)
+    order = {"order_id": 12, "user_id": 7, "version": 2, "currency": "EUR", "items": []}
+
+    with service.active(), transaction() as tx:
+        database.lock_contact(tx, 7)
+        meanwhile = tell("order.shipped", id="shipped", **order)
+    afterwards = tell("order.shipped", id="shipped", **order)
+
+    assert (meanwhile.status_code, meanwhile.json["code"]) == (503, "unavailable")
+    assert afterwards.status_code == 204
+    assert len(notifications()) == 2
 
 
 def test_an_order_of_many_lines_is_listed_in_full(user_event, order_event, notifications):
