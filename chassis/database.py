@@ -56,7 +56,7 @@ class Duplicate(Exception):
 
 
 class StatementRefused(Exception):
-    """The database refused a value: a mistake of ours. Values are personal data, so it names none."""
+    """The database refused a value: a mistake of ours. It may be personal, and is not told."""
 
     def __init__(self, error):
         super().__init__(f"{type(error).__name__} {error.diag.constraint_name or ''}".strip())

@@ -118,8 +118,9 @@ def reserve(order_id, items):
     """
     with transaction() as tx:
         if database.claim_reservation(tx, order_id, "held"):
-            _hold_or_refuse(tx, order_id, items)
-        reservation = _described(tx, order_id)
+            reservation = _hold_or_refuse(tx, order_id, items)
+        else:
+            reservation = _described(tx, order_id)
     if reservation["state"] == "refused":
         raise _refusal(reservation["refusal"])
     if reservation["state"] == "released":
@@ -182,10 +183,11 @@ def _hold_or_refuse(tx, order_id, items):
         database.update_reservation(
             tx, order_id, state="refused", refusal=wire.dumps(refusal).decode()
         )
-        return
+        return {"state": "refused", "refusal": refusal}
     reserved = [_reserved(item, shelves[item["product_id"]]) for item in items]
     database.take_stock(tx, _sums(items))
     database.insert_reserved_items(tx, order_id, reserved)
+    return {"order_id": order_id, "state": "held", "items": reserved}
 
 
 def _missing(items, shelves):

@@ -22,7 +22,7 @@ def change_status(caller, order_id, status):
     with transaction() as tx:
         order = find_own(tx, caller, order_id)
         if order.status == status:
-            return described(tx, order)
+            return described(order, saga.lines_of(tx, order))
     if status == "cancelled":
         return _cancel(caller, order)
     if status not in _BY_HAND:
@@ -38,9 +38,9 @@ def _move_by_hand(order, status):
         if moved is None:
             raise _invalid(tx, order.id, status)
         database.insert_change(tx, order.id, _BY_HAND[status], status)
-        result = described(tx, moved)
-        saga.publish(tx, f"order.{status}", moved, result["items"], saga.CUSTOMER_ONLY)
-        return result
+        lines = saga.lines_of(tx, moved)
+        saga.publish(tx, f"order.{status}", moved, lines, saga.CUSTOMER_ONLY)
+        return described(moved, lines)
 
 
 def _cancel(caller, order):
@@ -48,12 +48,12 @@ def _cancel(caller, order):
     if order.state != "releasing":
         order, lease = _begin_to_cancel(caller, order)
     try:
-        order = saga.advance(order)
+        order, _ = saga.advance(order)
     except NeighbourUnavailable:
         with transaction() as tx:
             outbox.hand_over(tx, lease)
     with transaction() as tx:
-        return described(tx, order)
+        return described(order, saga.lines_of(tx, order))
 
 
 def _begin_to_cancel(caller, order):

@@ -22,13 +22,12 @@ def place(caller, *, items, user_id=None, reference=None, placed_at=None):
         raise UserNotFound
     order, lease = _accept(user_id or caller.user_id, items, reference, placed_at)
     try:
-        order = saga.advance(order)
+        order, lines = saga.advance(order)
     except NeighbourUnavailable:
-        order = _leave_to_the_worker(order, lease)
+        order, lines = _leave_to_the_worker(order, lease)
     if not order.shown:
         raise saga.refusal_of(order)
-    with transaction() as tx:
-        return described(tx, order)
+    return described(order, lines)
 
 
 def _may_say_all_that(caller, items, user_id, placed_at):
@@ -61,6 +60,6 @@ def _accept(user_id, items, reference, placed_at):
 def _leave_to_the_worker(order, lease):
     """Promise the order to the client, unless it was refused meanwhile."""
     with transaction() as tx:
-        shown = database.show_order(tx, order.id)
+        shown = database.show_order(tx, order.id) or database.find_order(tx, order.id)
         outbox.hand_over(tx, lease)
-        return shown or database.find_order(tx, order.id)
+        return shown, saga.lines_of(tx, shown)

@@ -1,6 +1,6 @@
 """Looking at orders."""
 
-from dataclasses import asdict
+from dataclasses import fields
 from functools import partial
 
 from chassis.database import transaction
@@ -9,7 +9,10 @@ from chassis.http import NeighbourUnavailable
 from chassis.pagination import Page, page_of
 from microservice3 import clients, database
 from microservice3.logic import saga
-from microservice3.models import STATE_OF
+from microservice3.models import STATE_OF, Order
+
+_HIDDEN = {"state", "shown", "refusal", "requested"}
+_SHOWN = tuple(field.name for field in fields(Order) if field.name not in _HIDDEN)
 
 
 def get_order(caller, order_id, expand=()):
@@ -18,8 +21,9 @@ def get_order(caller, order_id, expand=()):
     expand: of "user" and "products". What could not be had is named in `unavailable`.
     """
     with transaction() as tx:
-        order = described(tx, find_own(tx, caller, order_id))
-    return order | _expanded(order, expand)
+        order = find_own(tx, caller, order_id)
+        lines = saga.lines_of(tx, order)
+    return described(order, lines) | _expanded(order.user_id, lines, expand)
 
 
 def list_orders(caller, *, page, limit, user_id=None, status=None, reference=None, **times):
@@ -58,15 +62,16 @@ def find_own(tx, caller, order_id):
     return order
 
 
-def described(tx, order):
-    """Return an order as it is shown: a dict with its status and `items`."""
-    return asdict(order) | {"status": order.status, "items": saga.lines_of(tx, order)}
+def described(order, lines):
+    """Return an order as it is shown: a dict with its status and its lines as `items`."""
+    shown = {name: getattr(order, name) for name in _SHOWN}
+    return shown | {"status": order.status, "items": lines}
 
 
-def _expanded(order, expand):
-    product_ids = list(dict.fromkeys(item.product_id for item in order["items"]))
+def _expanded(user_id, lines, expand):
+    product_ids = list(dict.fromkeys(line.product_id for line in lines))
     sources = {
-        "user": partial(clients.find_user, order["user_id"]),
+        "user": partial(clients.find_user, user_id),
         "products": partial(clients.list_products, product_ids),
     }
     found, unavailable = {}, []

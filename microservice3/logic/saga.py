@@ -22,13 +22,15 @@ CUSTOMER_ONLY = ("microservice4",)
 
 
 def advance(order):
-    """Take an order as far as it goes and return it: confirmed, cancelled or refused.
+    """Take an order as far as it goes: confirmed, cancelled or refused.
 
-    Raises NeighbourUnavailable if a neighbour does not answer; the order then waits where it is.
+    Returns it, and its lines if it was confirmed just now, else None. Raises NeighbourUnavailable
+    if a neighbour does not answer; the order then waits where it is.
     """
+    lines = None
     while step := _STEPS.get(order.state):
-        order = step(order)
-    return order
+        order, lines = step(order)
+    return order, lines
 
 
 def finish(message):
@@ -75,8 +77,11 @@ def subject_of(order):
 
 def lines_of(tx, order):
     """Return the lines of an order; those of one that was never confirmed, as they were sent."""
-    if order.total is not None:
-        return database.list_lines(tx, order.id)
+    return requested_lines(order) if order.total is None else database.list_lines(tx, order.id)
+
+
+def requested_lines(order):
+    """Return the lines of an order as they were sent, without what Products says of them."""
     return [
         Line(
             product_id=item["product_id"],
@@ -95,12 +100,12 @@ def _reserve(order):
     try:
         reserved = clients.reserve(order.id, order.requested)
     except tuple(REFUSALS.values()) as refusal:
-        return _refuse(order, refusal)
+        return _refuse(order, refusal), None
     lines = [_line(*pair) for pair in zip(order.requested, reserved, strict=True)]
     total = sum((line.line_total for line in lines), Decimal(0))
     if total > LARGEST_AMOUNT:
-        return _give_up(order, TotalTooLarge())
-    return _confirm(order, lines, total)
+        return _give_up(order, TotalTooLarge()), None
+    return _confirm(order, lines, total), lines
 
 
 def _release(order):
@@ -108,7 +113,7 @@ def _release(order):
     clients.release(order.id)
     with transaction() as tx:
         ended = database.end_order(tx, order.id, state="releasing")
-        return _ended(tx, order, ended)
+        return _ended(tx, order, ended), None
 
 
 _STEPS = {"pending": _reserve, "releasing": _release}
