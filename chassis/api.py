@@ -56,6 +56,10 @@ class Blueprint(SmorestBlueprint):
 
     ARGUMENTS_PARSER = Parser()
 
+    def arguments(self, schema, **options):
+        """As flask-smorest has it, but the schema is made once and not for each request."""
+        return super().arguments(schema() if isinstance(schema, type) else schema, **options)
+
     def alt_response(self, status_code, *arguments, **options):
         if status_code >= 400:
             options.update(schema=ProblemView, content_type=PROBLEM)

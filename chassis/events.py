@@ -18,9 +18,9 @@ class Facts(Schema):
 
 
 class CloudEvent(Facts):
-    """An event. A service subclasses it, and says in `FACTS` which types it takes."""
+    """An event. A service subclasses it, says in `FACTS` which types it takes."""
 
-    FACTS = {}
+    FACTS = {}  # {type: an instance of its Facts}
 
     specversion = Word("The version of CloudEvents", "1.0", ["1.0"], required=True)
     id = Text(
@@ -44,6 +44,6 @@ class CloudEvent(Facts):
         if facts is None:
             raise ma.ValidationError("Nobody here takes events of this type.", "type")
         try:
-            return {**event, "data": facts().load(event["data"])}
+            return {**event, "data": facts.load(event["data"])}
         except ma.ValidationError as error:
             raise ma.ValidationError({"data": error.messages}) from error

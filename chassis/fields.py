@@ -19,6 +19,7 @@ from chassis.money import CENT, LARGEST_AMOUNT
 
 LARGEST_ID = 2**63 - 1
 
+_UNSTORABLE = re.compile("[\0\ud800-\udfff]")
 _WHOLE = re.compile(r"-?[0-9]{1,19}")
 _DATE = re.compile(r"\d{4}-\d{2}-\d{2}")
 _INSTANT = re.compile(
@@ -61,7 +62,7 @@ class Text(_Documented, ma.fields.String):
 
     def _deserialize(self, value, attr, data, **kwargs):
         text = super()._deserialize(value, attr, data, **kwargs)
-        if "\0" in text or any("\ud800" <= character <= "\udfff" for character in text):
+        if _UNSTORABLE.search(text):
             raise self.make_error("unstorable")
         return text
 

@@ -25,6 +25,7 @@ log = logging.getLogger(__name__)
 
 BATCH = 16
 POLL_SECONDS = 1.0
+GATHER_SECONDS = 0.1  # what comes within it is leased and settled together
 FIRST_RETRY_SECONDS = 0.1
 LONGEST_RETRY_SECONDS = 5.0
 OUR_FAULT_RETRY_SECONDS = 60.0
@@ -165,6 +166,8 @@ class Worker:
                     self._stop.wait(POLL_SECONDS)
                 if not leased:
                     self._wake[lane].wait(POLL_SECONDS)
+                if leased < BATCH:
+                    self._stop.wait(GATHER_SECONDS)
 
     def _listen(self, until):
         """Wake the lanes at each notification, until it is time for something else."""

@@ -138,4 +138,4 @@ class ConfirmedFacts(OrderFacts):
 
 
 class OrderEvent(CloudEvent):
-    FACTS = {"order.confirmed": ConfirmedFacts, "order.cancelled": OrderFacts}
+    FACTS = {"order.confirmed": ConfirmedFacts(), "order.cancelled": OrderFacts()}

@@ -160,4 +160,4 @@ class OrderFacts(Facts):
 
 
 class OrderEvent(CloudEvent):
-    FACTS = {"order.confirmed": OrderFacts, "order.cancelled": OrderFacts}
+    FACTS = dict.fromkeys(("order.confirmed", "order.cancelled"), OrderFacts())

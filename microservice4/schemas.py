@@ -79,14 +79,12 @@ class OrderFacts(Facts):
 
 class ShopEvent(CloudEvent):
     FACTS = {
-        "user.registered": ContactFacts,
-        "user.updated": ContactFacts,
-        "user.promoted": PromotionFacts,
-        "user.deleted": UserFacts,
-        "order.confirmed": OrderFacts,
-        "order.shipped": OrderFacts,
-        "order.delivered": OrderFacts,
-        "order.cancelled": OrderFacts,
+        **dict.fromkeys(("user.registered", "user.updated"), ContactFacts()),
+        "user.promoted": PromotionFacts(),
+        "user.deleted": UserFacts(),
+        **dict.fromkeys(
+            ("order.confirmed", "order.shipped", "order.delivered", "order.cancelled"), OrderFacts()
+        ),
     }
 
 
