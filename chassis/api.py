@@ -35,9 +35,11 @@ class Parser(FlaskParser):
         if not req.is_json:
             raise UnsupportedMediaType("Send JSON with `Content-Type: application/json`")
         try:
-            return wire.loads(body)
+            loaded = wire.loads(body)
         except wire.MalformedJson as error:
             raise MalformedJsonProblem(f"The body is not valid JSON: {error}") from error
+        # where several may come, one may come alone: CloudEvents, in a batch or not
+        return [loaded] if schema.many and isinstance(loaded, dict) else loaded
 
 
 class ProblemView(Schema):

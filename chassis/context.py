@@ -55,6 +55,17 @@ def at_most(seconds):
 
 
 @contextmanager
+def caused_by(*, request, trace):
+    """Let what follows belong to another request for a while: the one that an event came from."""
+    tokens = [request_id.set(request or request_id.get()), traceparent.set(continued_trace(trace))]
+    try:
+        yield
+    finally:
+        traceparent.reset(tokens[1])
+        request_id.reset(tokens[0])
+
+
+@contextmanager
 def work(*, request, trace=None, seconds=None, by=None):
     """Set the context for one piece of work: a request that is served, a message that is delivered.
 

@@ -7,7 +7,7 @@ import marshmallow as ma
 
 from chassis.fields import Instant, Schema, Text, Word
 
-CONTENT_TYPE = "application/cloudevents+json"
+CONTENT_TYPE = "application/cloudevents+json"  # one event; the parser takes a batch as well
 
 
 class Facts(Schema):
@@ -36,6 +36,13 @@ class CloudEvent(Facts):
     data = ma.fields.Dict(
         required=True,
         metadata={"description": "The facts, by the type of event", "example": {"order_id": 7}},
+    )
+
+    requestid = Text(
+        "The request that it came from", "3f2a9c0de1b24c6f", max=128, load_default=None
+    )
+    traceparent = Text(
+        "The W3C trace that it belongs to", "00-0af7-b7ad-01", max=64, load_default=None
     )
 
     @ma.post_load

@@ -83,6 +83,14 @@ class ServiceClient:
     def delete(self, path):
         return self._call("DELETE", path)
 
+    def send_events(self, bodies):
+        """POST CloudEvents in one batch. The receiver knows repeats by their ids.
+
+        bodies: events as JSON texts. A refusal does not say which of them it is for.
+        """
+        batch = f"[{','.join(bodies)}]".encode()
+        return self._call("POST", "/internal/events", batch, "application/cloudevents-batch+json")
+
     def send_event(self, body):
         """POST a CloudEvent (str, structured mode). The receiver knows repeats by its id."""
         return self._call("POST", "/internal/events", body.encode(), "application/cloudevents+json")
@@ -105,13 +113,18 @@ class ServiceClient:
         if seconds <= 0:
             raise NeighbourUnavailable(self.neighbour, "no time left")
         try:
-            answer = _session(service).request(
+            # prepared apart from the session, which would first look for cookies and proxies
+            request = requests.Request(
                 method,
                 f"{service.settings.internal_url}{prefix_of(self.neighbour)}{path}",
-                data=body,
                 headers=self._headers(service, content_type if body is not None else None, seconds),
+                data=body,
+            ).prepare()
+            answer = _session(service).send(
+                request,
                 timeout=(min(CONNECT_SECONDS, seconds), seconds),
                 allow_redirects=False,
+                proxies={},
             )
         except requests.RequestException as error:
             raise NeighbourUnavailable(self.neighbour, type(error).__name__) from error

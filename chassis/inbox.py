@@ -5,7 +5,25 @@ transaction of the work itself. Old ids are forgotten; by then what an event doe
 receiver's own tables as well.
 """
 
+from chassis import context
+from chassis.database import transaction
+
 KEPT_DAYS = 30
+
+
+def take_in(events, handle):
+    """Call handle(tx, event) for each event that is new, each in a transaction of its own.
+
+    events: as `chassis.events.CloudEvent` loads them. What is logged and told meanwhile belongs to
+    the request that the event came from.
+    """
+    for event in events:
+        with (
+            context.caused_by(request=event["requestid"], trace=event["traceparent"]),
+            transaction() as tx,
+        ):
+            if is_new(tx, event["id"]):
+                handle(tx, event)
 
 
 def is_new(tx, event_id):

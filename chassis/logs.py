@@ -8,12 +8,12 @@ import logging
 import sys
 from datetime import UTC, datetime
 
-from pythonjsonlogger.json import JsonFormatter
+from pythonjsonlogger.orjson import OrjsonFormatter
 
 from chassis import context
 
 
-class _Formatter(JsonFormatter):
+class _Formatter(OrjsonFormatter):
     def add_fields(self, log_data, record, message_dict):
         super().add_fields(log_data, record, message_dict)
         service = context.service.get(None)

@@ -5,7 +5,8 @@
         outbox.publish(tx, "order.confirmed", subject="order/7", data={...}, to=["microservice4"])
 
 A row is deleted once its message has been delivered; until then the worker leases it, delivers it
-outside of any transaction, and tries again. Pattern: https://microservices.io/patterns/data/transactional-outbox.html
+outside of any transaction, and tries again.
+https://microservices.io/patterns/data/transactional-outbox.html
 """
 
 import uuid
@@ -37,6 +38,7 @@ def publish(tx, event_type, *, subject, data, to):
     event_type: as `order.confirmed`. subject: what it is about, as `order/7`; events of one subject
     reach each service in the order in which they were published. data: JSON values.
     """
+    request_id = context.request_id.get() or context.new_request_id()
     event = {
         "specversion": "1.0",
         "id": str(uuid.uuid4()),
@@ -45,6 +47,8 @@ def publish(tx, event_type, *, subject, data, to):
         "subject": subject,
         "time": datetime.now(UTC),
         "datacontenttype": "application/json",
+        "requestid": request_id,
+        "traceparent": context.traceparent.get() or context.continued_trace(None),
         "data": data,
     }
     _insert(tx, to, subject, event, held_seconds=0, lease=None)

@@ -2,7 +2,7 @@
 
 A service's worker is a table of lanes, each with the function that delivers one of its messages:
 
-    run("microservice3", {"microservice4": events_to("microservice4"), "saga": advance_order})
+    run("microservice3", {"microservice4": EventsTo("microservice4"), "saga": advance_order})
 
 Each lane has a thread of its own, so a neighbour that hangs holds up nobody else's messages, and no
 neighbour gets more than one call at a time from one worker. It wakes by LISTEN/NOTIFY, with a poll
@@ -23,9 +23,9 @@ from chassis.service import Service
 
 log = logging.getLogger(__name__)
 
-BATCH = 16
+BATCH = 32
 POLL_SECONDS = 1.0
-GATHER_SECONDS = 0.1  # what comes within it is leased and settled together
+GATHER_SECONDS = 0.25  # what comes within it is leased and settled together
 FIRST_RETRY_SECONDS = 0.1
 LONGEST_RETRY_SECONDS = 5.0
 OUR_FAULT_RETRY_SECONDS = 60.0
@@ -37,19 +37,26 @@ class Refused(Exception):
     """The receiver has refused a message for good: it becomes a dead letter. str(): the reason."""
 
 
-def events_to(neighbour):
-    """Return the function that delivers events to a neighbour; it raises Refused for a refusal."""
-    client = ServiceClient(neighbour)
+class EventsTo:
+    """Delivers events to a neighbour: one, or several that are due together."""
 
-    def deliver(message):
+    def __init__(self, neighbour):
+        self._client = ServiceClient(neighbour)
+
+    def __call__(self, message):
+        """Deliver one event. A definite refusal raises Refused."""
         try:
-            client.send_event(message.body)
+            self._client.send_event(message.body)
         except RemoteProblem as problem:
             if problem.is_our_fault:
                 raise
-            raise Refused(f"{neighbour} answered {problem.code}: {problem.detail}") from problem
+            raise Refused(
+                f"{self._client.neighbour} answered {problem.code}: {problem}"
+            ) from problem
 
-    return deliver
+    def together(self, messages):
+        """Deliver several events by one call. A refusal of any of them raises RemoteProblem."""
+        self._client.send_events([message.body for message in messages])
 
 
 def retry_after(attempts):
@@ -66,7 +73,8 @@ class Worker:
 
     lanes: {lane: function of an outbox.Message}. A function returns when the message is done;
     it raises Refused for a dead letter, Unavailable to be tried again soon, and anything else is a
-    mistake of ours, logged and tried again each minute, so that a mended one heals by itself.
+    mistake of ours, logged and tried again each minute, so that a mended one heals by itself. It
+    may have a method `together` for several messages at once; if that raises, they go one by one.
     housekeeping: functions without arguments, called once an hour.
     """
 
@@ -83,12 +91,10 @@ class Worker:
         leased_until = time.monotonic() + outbox.LEASE_SECONDS
         with transaction() as tx:
             messages = outbox.lease_messages(tx, lane, BATCH)
-        done = []
-        for message in messages:
-            if self._stop.is_set() or leased_until - time.monotonic() < TASK_SECONDS:
-                self._postpone(message, 0, "left for the next round")
-            elif self._deliver(message):
-                done.append(message)
+        if self._delivered_together(lane, messages):
+            done = messages
+        else:
+            done = self._delivered_one_by_one(messages, leased_until)
         if done:
             with transaction() as tx:
                 outbox.delivered(tx, done)
@@ -118,6 +124,30 @@ class Worker:
         """Ask `run` to end. May be called from a signal handler or another thread."""
         self._stop.set()
         self._wake_all()
+
+    def _delivered_together(self, lane, messages):
+        """Deliver all messages by one call, if the lane can. False if that is still to be done."""
+        together = getattr(self.lanes[lane], "together", None)
+        if together is None or len(messages) < 2:
+            return False
+        try:
+            with context.work(request=context.new_request_id(), seconds=TASK_SECONDS):
+                together(messages)
+        except (RemoteProblem, Unavailable) as reason:
+            log.info("one by one", extra={"lane": lane, "reason": str(reason)})
+            return False
+        self._deliveries.labels(lane=lane, outcome="delivered").inc(len(messages))
+        return True
+
+    def _delivered_one_by_one(self, messages, leased_until):
+        """Deliver and settle each message. Returns those that are done, while the lease lasts."""
+        done = []
+        for message in messages:
+            if self._stop.is_set() or leased_until - time.monotonic() < TASK_SECONDS:
+                self._postpone(message, 0, "left for the next round")
+            elif self._deliver(message):
+                done.append(message)
+        return done
 
     def _deliver(self, message):
         """Deliver one message and settle it unless it went well. True if it is done."""

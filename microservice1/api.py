@@ -164,8 +164,8 @@ def sign_out(body):
 
 @events.route("", methods=["POST"])
 @callers("microservice3")
-@events.arguments(OrderEvent, content_type=CONTENT_TYPE)
+@events.arguments(OrderEvent(many=True), content_type=CONTENT_TYPE)
 @events.response(204)
-def receive_event(event):
-    """Take in what happened to an order"""
-    points.receive(event)
+def receive_events(events):
+    """Take in what happened to orders: one event, or a batch"""
+    points.receive(events)

@@ -1,9 +1,9 @@
 """The worker: tells notifications what happened to users, and forgets expired refresh tokens."""
 
-from chassis.worker import events_to, run
+from chassis.worker import EventsTo, run
 from microservice1.logic import sessions
 
-LANES = {"microservice4": events_to("microservice4")}
+LANES = {"microservice4": EventsTo("microservice4")}
 
 
 def main():

@@ -145,32 +145,38 @@ def get_reservation(order_id):
         return _described(tx, order_id)
 
 
-def receive(event):
-    """Take in an event about an order, once: it feeds the units sold of its products."""
+def receive(events):
+    """Take in events about orders, each once: they feed the units sold of the products.
+
+    All of them in one transaction, which touches each product once and locks none for long.
+    """
+    sold = Counter()
     with transaction() as tx:
-        if inbox.is_new(tx, event["id"]):
-            _HANDLERS[event["type"]](tx, event["data"])
+        for event in events:
+            if inbox.is_new(tx, event["id"]):
+                sold.update(_HANDLERS[event["type"]](tx, event["data"]))
+        if sold:
+            database.lock_shelves(tx, list(sold))
+            database.add_units_sold(tx, sold)
 
 
 def _count_sale(tx, order):
+    """Return the units that an order adds to each product."""
     if database.insert_sale(tx, order["order_id"], "counted"):
-        _add_units_sold(tx, order["items"], 1)
+        return _sums(order["items"])
+    return {}
 
 
 def _uncount_sale(tx, order):
+    """Return the units that a cancelled order takes from each product, as negative numbers."""
     if database.insert_sale(tx, order["order_id"], "cancelled"):
-        return  # the confirmation comes later, or never: it will not count
+        return {}  # the confirmation comes later, or never: it will not count
     if database.cancel_sale(tx, order["order_id"]):
-        _add_units_sold(tx, order["items"], -1)
+        return {product_id: -units for product_id, units in _sums(order["items"]).items()}
+    return {}
 
 
 _HANDLERS = {"order.confirmed": _count_sale, "order.cancelled": _uncount_sale}
-
-
-def _add_units_sold(tx, items, sign):
-    units = {product_id: sign * quantity for product_id, quantity in _sums(items).items()}
-    database.lock_shelves(tx, list(units))
-    database.add_units_sold(tx, units)
 
 
 def _hold_or_refuse(tx, order_id, items):

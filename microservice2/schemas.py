@@ -14,6 +14,7 @@ from chassis.fields import (
     Many,
     Money,
     Query,
+    Rows,
     Schema,
     Text,
     Whole,
@@ -137,26 +138,24 @@ class ReservationRequest(Schema):
     )
 
 
-class ReservedItemView(ReservationItem):
-    sku = Text("The product's sku now", "LAMP-1", max=64)
-    name = Text("The product's name now", "Desk lamp", max=200)
-    price = Money("The product's price now", 29.90)
-
-
 class ReservationView(Schema):
     order_id = Whole("The order's number", 7)
     state = Word("What became of it", "held", ["held", "released", "refused"])
-    items = Many("An entry for each line that was asked for, in its order", ReservedItemView)
-
-
-class OrderLineFacts(Facts):
-    product_id = Whole("The product's number", 1, required=True)
-    quantity = Whole("How many", 2, required=True)
+    items = Rows(
+        "An entry for each line that was asked for, in its order; sku, name and price are today's",
+        {"product_id": 1, "quantity": 2, "sku": "LAMP-1", "name": "Desk lamp", "price": 29.90},
+        {},
+    )
 
 
 class OrderFacts(Facts):
     order_id = Whole("The order's number", 7, required=True)
-    items = Many("Its lines", OrderLineFacts, required=True)
+    items = Rows(
+        "Its lines",
+        {"product_id": 1, "quantity": 2},
+        {"product_id": int, "quantity": int},
+        required=True,
+    )
 
 
 class OrderEvent(CloudEvent):

@@ -212,12 +212,21 @@ def insert_change(tx, order_id, from_status, to_status, reason=None):
 
 
 def list_changes(tx, order_id):
+    """Return the changes of an order's status; the first, to pending, is its own creation."""
     return tx.all(
         Change,
         """
         SELECT at, from_status, to_status, reason
-          FROM order_history
-         WHERE order_id = %(order_id)s
+          FROM (
+                   SELECT 0 AS id, created_at AS at, NULL AS from_status, 'pending' AS to_status,
+                          NULL AS reason
+                     FROM orders
+                    WHERE id = %(order_id)s
+                UNION ALL
+                   SELECT id, at, from_status, to_status, reason
+                     FROM order_history
+                    WHERE order_id = %(order_id)s
+               ) AS changes
          ORDER BY id
         """,
         order_id=order_id,

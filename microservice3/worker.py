@@ -1,11 +1,11 @@
 """The worker: brings orders to their end, and tells the others what happened to them."""
 
-from chassis.worker import events_to, run
+from chassis.worker import EventsTo, run
 from microservice3.logic import saga
 
 LANES = {
     saga.LANE: saga.finish,
-    **{neighbour: events_to(neighbour) for neighbour in saga.EVERYBODY},
+    **{neighbour: EventsTo(neighbour) for neighbour in saga.EVERYBODY},
 }
 
 

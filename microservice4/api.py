@@ -43,8 +43,8 @@ def retry_notification(notification_id):
 
 @events.route("", methods=["POST"])
 @callers("microservice1", "microservice3")
-@events.arguments(ShopEvent, content_type=CONTENT_TYPE)
+@events.arguments(ShopEvent(many=True), content_type=CONTENT_TYPE)
 @events.response(204)
-def receive_event(event):
-    """Take in what happened to a user or an order"""
-    receiving.receive(event)
+def receive_events(events):
+    """Take in what happened to users and orders: one event, or a batch"""
+    receiving.receive(events)

@@ -1,7 +1,10 @@
 """The wire: what comes in and goes out, its limits, and its words in OpenAPI."""
 
+from decimal import Decimal
+from types import NoneType
+
 from chassis.events import CloudEvent, Facts
-from chassis.fields import Instant, ListQuery, Many, Money, Schema, Text, Whole, Word
+from chassis.fields import Instant, ListQuery, Money, Rows, Schema, Text, Whole, Word
 from microservice4.models import EMAILED, STATUSES
 
 
@@ -56,13 +59,7 @@ class PromotionFacts(ContactFacts):
     status = Text("The user's new status", "Gold", max=100, required=True)
 
 
-class OrderLineFacts(Facts):
-    quantity = Whole("How many", 2, required=True)
-    product_id = Whole("The product's number", 1, required=True)
-    sku = Text("The product's sku", "LAMP-1", min=0, max=200, allow_none=True, load_default=None)
-    name = Text("The product's name", "Lamp", min=0, max=1000, allow_none=True, load_default=None)
-    unit_price = Money("For one unit", 29.90, allow_none=True, load_default=None)
-    line_total = Money("For the line", 59.80, allow_none=True, load_default=None)
+_TEXT, _AMOUNT = (str, NoneType), (int, Decimal, NoneType)
 
 
 class OrderFacts(Facts):
@@ -71,7 +68,19 @@ class OrderFacts(Facts):
     version = Whole("Grows with every change of the order", 2, min=0, required=True)
     total = Money("What the order costs", 59.80, allow_none=True, load_default=None)
     currency = Text("Of all its amounts, ISO 4217", "EUR", max=10, required=True)
-    items = Many("Its lines", OrderLineFacts, required=True)
+    items = Rows(
+        "Its lines; what Products says of them is null for an order that was never confirmed",
+        {"product_id": 1, "quantity": 2, "sku": "LAMP-1", "name": "Lamp", "unit_price": 29.90},
+        {
+            "product_id": int,
+            "quantity": int,
+            "sku": _TEXT,
+            "name": _TEXT,
+            "unit_price": _AMOUNT,
+            "line_total": _AMOUNT,
+        },
+        required=True,
+    )
     reason = Text(
         "Why it is so", "Out of stock", min=0, max=1000, allow_none=True, load_default=None
     )

@@ -37,15 +37,16 @@ def promote_called(username):
     return promote(user.id)
 
 
-def receive(event):
-    """Take in an event about an order, once. Those of users who are gone are let by."""
+def receive(events):
+    """Take in events about orders, each once. Those of users who are gone are let by."""
+    inbox.take_in(events, _take_in)
+
+
+def _take_in(tx, event):
     order = event["data"]
-    with transaction() as tx:
-        if not inbox.is_new(tx, event["id"]):
-            return
-        user = database.lock_user(tx, order["user_id"])
-        if user is not None:
-            _HANDLERS[event["type"]](tx, user, order)
+    user = database.lock_user(tx, order["user_id"])
+    if user is not None:
+        _HANDLERS[event["type"]](tx, user, order)
 
 
 def _earn(tx, user, order):

@@ -50,8 +50,9 @@ def _cancel(caller, order):
     try:
         order, _ = saga.advance(order)
     except NeighbourUnavailable:
-        with transaction() as tx:
-            outbox.hand_over(tx, lease)
+        if lease is not None:
+            with transaction() as tx:
+                outbox.hand_over(tx, lease)
     with transaction() as tx:
         return described(order, saga.lines_of(tx, order))
 

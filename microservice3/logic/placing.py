@@ -49,7 +49,6 @@ def _accept(user_id, items, reference, placed_at):
                 currency=service.current().settings.currency,
                 placed_at=placed_at,
             )
-            database.insert_change(tx, order.id, None, "pending")
             return order, saga.begin(tx, order)
     except Duplicate:
         with transaction() as tx:

@@ -44,11 +44,12 @@ CREATE TABLE order_items (
     PRIMARY KEY (order_id, line)
 );
 
+-- Every change of status but the first, which is the creation of the order.
 CREATE TABLE order_history (
     id          bigint GENERATED ALWAYS AS IDENTITY PRIMARY KEY,
     order_id    bigint NOT NULL REFERENCES orders,
     at          timestamptz NOT NULL DEFAULT now(),
-    from_status text,                               -- statuses as the client sees them
+    from_status text NOT NULL,                      -- statuses as the client sees them
     to_status   text NOT NULL,
     reason      text
 );

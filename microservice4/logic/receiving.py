@@ -1,7 +1,6 @@
 """What the other services tell: who the users are, and what happened to them and their orders."""
 
 from chassis import context, inbox, wire
-from chassis.database import transaction
 from microservice4 import database
 from microservice4.logic.addressing import USER_LEFT, address, address_unless_overtaken
 from microservice4.models import EMAILED
@@ -9,18 +8,19 @@ from microservice4.models import EMAILED
 _OF_THE_CONTACT = frozenset({"username", "email", "full_name"})
 
 
-def receive(event):
-    """Take in an event, once: bring the contact up to date, and make the notification."""
-    with transaction() as tx:
-        if not inbox.is_new(tx, event["id"]):
-            return
-        contact = database.lock_contact(tx, event["data"]["user_id"])
-        if event["type"] == "user.deleted":
-            _bury(tx, contact)
-        elif event["type"].startswith("user."):
-            contact = _learn(tx, contact, event["data"])
-        if event["type"] in EMAILED:
-            _notify(tx, contact, event)
+def receive(events):
+    """Take in events, each once: bring the contact up to date, and make the notification."""
+    inbox.take_in(events, _take_in)
+
+
+def _take_in(tx, event):
+    contact = database.lock_contact(tx, event["data"]["user_id"])
+    if event["type"] == "user.deleted":
+        _bury(tx, contact)
+    elif event["type"].startswith("user."):
+        contact = _learn(tx, contact, event["data"])
+    if event["type"] in EMAILED:
+        _notify(tx, contact, event)
 
 
 def _bury(tx, contact):

@@ -113,3 +113,26 @@ def test_a_request_id_goes_with_everything_that_follows_from_the_request(
     }
     # a span for each piece of work: the request with its two calls, and three deliveries
     assert len({headers["traceparent"][36:52] for headers in seen}) == 4
+
+
+def test_events_in_one_batch_are_taken_in_like_events_alone(
+    shop, admin_of, a_user, a_product, rows
+):
+    orders, users = admin_of("microservice3"), admin_of("microservice1")
+    user_id, product = a_user("ada", "ada@customers.invalid"), a_product(price=10, stock=10)
+    for number in range(5):
+        orders.post(
+            "/orders",
+            json={"user_id": user_id, "items": [{"product_id": product, "quantity": 1}]},
+            headers={"X-Request-ID": f"request-{number}"},
+        )
+    before = len(shop.network.calls)
+
+    shop.work()
+
+    sent = [call for call in shop.network.calls[before:] if call[2] == "/internal/events"]
+    assert len(sent) == 4  # the user to notifications, five orders to each of three services
+    assert left_over(rows, "microservice3") == []
+    assert users.get(f"/users/{user_id}").json["points"] == 50
+    assert admin_of("microservice2").get(f"/products/{product}").json["units_sold"] == 5
+    assert len(admin_of("microservice4").get("/notifications").json) == 6

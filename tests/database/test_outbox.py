@@ -197,3 +197,45 @@ def _in(service, function):
             return function(*arguments)
 
     return run
+
+
+class Together:
+    """A lane that takes several messages at once, until told not to."""
+
+    def __init__(self, refusal=None):
+        self.refusal, self.calls = refusal, []
+
+    def __call__(self, message):
+        self.calls.append([message.body])
+        if message.body == '"bad"':
+            raise Refused("bad")
+
+    def together(self, messages):
+        self.calls.append([message.body for message in messages])
+        if self.refusal:
+            raise self.refusal
+
+
+def test_what_is_due_together_is_delivered_by_one_call(enqueue, service, rows):
+    for subject in "abc":
+        enqueue(subject, subject)
+    lane = Together()
+
+    deliver_all(Worker(service, {"work": lane}))
+
+    assert [sorted(call) for call in lane.calls] == [['"a"', '"b"', '"c"']]
+    assert rows("SELECT count(*) FROM outbox") == [(0,)]
+
+
+@pytest.mark.parametrize(
+    "refusal", [RemoteProblem("microservice2", 422, {"code": "invalid"}), Unavailable()], ids=str
+)
+def test_if_they_are_not_taken_together_they_go_one_by_one(enqueue, service, rows, refusal):
+    for text in ("good", "bad", "fine"):
+        enqueue(text, text)
+    lane = Together(refusal)
+
+    Worker(service, {"work": lane}).step("work")
+
+    assert sorted(map(len, lane.calls)) == [1, 1, 1, 3]
+    assert rows("SELECT message#>>'{}', state FROM outbox") == [("bad", "dead")]
