@@ -90,6 +90,11 @@ class Whole(_Documented, ma.fields.Integer):
             description, example, validate=[validate.Range(min=min, max=max)], **arguments
         )
 
+    def _deserialize(self, value, attr, data, **kwargs):
+        if type(value) is int:  # the most common of all values, and no bool
+            return value
+        return super()._deserialize(value, attr, data, **kwargs)
+
     def _validated(self, value):
         if isinstance(value, str) and isinstance(self.root, Query) and _WHOLE.fullmatch(value):
             return int(value)

@@ -12,18 +12,16 @@ KEPT_DAYS = 30
 
 
 def take_in(events, handle):
-    """Call handle(tx, event) for each event that is new, each in a transaction of its own.
+    """Call handle(tx, event) for each event that is new, in one transaction for all of them.
 
-    events: as `chassis.events.CloudEvent` loads them. What is logged and told meanwhile belongs to
-    the request that the event came from.
+    events: as `chassis.events.CloudEvent` loads them, in the order in which rows are to be locked.
+    What is logged and told meanwhile belongs to the request that each event came from.
     """
-    for event in events:
-        with (
-            context.caused_by(request=event["requestid"], trace=event["traceparent"]),
-            transaction() as tx,
-        ):
-            if is_new(tx, event["id"]):
-                handle(tx, event)
+    with transaction() as tx:
+        for event in events:
+            with context.caused_by(request=event["requestid"], trace=event["traceparent"]):
+                if is_new(tx, event["id"]):
+                    handle(tx, event)
 
 
 def is_new(tx, event_id):

@@ -25,7 +25,7 @@ log = logging.getLogger(__name__)
 
 BATCH = 32
 POLL_SECONDS = 1.0
-GATHER_SECONDS = 0.25  # what comes within it is leased and settled together
+GATHER_SECONDS = 0.5  # what comes within it is leased and settled together
 FIRST_RETRY_SECONDS = 0.1
 LONGEST_RETRY_SECONDS = 5.0
 OUR_FAULT_RETRY_SECONDS = 60.0

@@ -171,19 +171,23 @@ def list_waiting_for_contact(tx, user_id):
     )
 
 
-def update_letter(tx, notification_id, *, recipient, subject, body):
-    """Write down the e-mail; it is queued from here on."""
+def update_letter(tx, notification_id, *, recipient, subject, body, kept_because):
+    """Write down the e-mail; it is queued from here on, or suppressed if there is a reason."""
     tx.run(
         """
         UPDATE notifications
            SET recipient = %(recipient)s,
                subject = %(subject)s,
                body = %(body)s,
-               status = 'queued',
-               last_error = NULL
+               last_error = %(kept_because)s,
+               status = CASE WHEN %(kept_because)s::text IS NULL
+                             THEN 'queued'
+                             ELSE 'suppressed'
+                        END
          WHERE id = %(id)s
         """,
         id=notification_id,
+        kept_because=kept_because,
         recipient=recipient,
         subject=subject,
         body=body,

@@ -27,10 +27,9 @@ def address(tx, notification, contact):
     if contact.deleted:
         database.suppress_notification(tx, notification.id, USER_LEFT)
     elif contact.is_known:
-        _write(tx, notification, contact)
-        if goes_nowhere(contact.email):
-            database.suppress_notification(tx, notification.id, GOES_NOWHERE)
-        else:
+        nowhere = goes_nowhere(contact.email)
+        _write(tx, notification, contact, GOES_NOWHERE if nowhere else None)
+        if not nowhere:
             _enqueue(tx, notification)
 
 
@@ -47,10 +46,15 @@ def _is_overtaken(tx, notification):
     return database.raise_order_version(tx, notification.order_id, version) > version
 
 
-def _write(tx, notification, contact):
+def _write(tx, notification, contact, kept_because):
     letter = render(notification, contact)
     database.update_letter(
-        tx, notification.id, recipient=contact.email, subject=letter.subject, body=letter.body
+        tx,
+        notification.id,
+        recipient=contact.email,
+        subject=letter.subject,
+        body=letter.body,
+        kept_because=kept_because,
     )
 
 
