@@ -5,12 +5,20 @@ They are named by the process's place (uWSGI's worker id, or `worker`) and not b
 one which takes another's place goes on in its files, and none of a dead process stay behind.
 """
 
+from functools import cache
+
 from prometheus_client import Counter, values
 
 
 def write_as(place):
     """Let this process write the files of that place. Call it before any metric is made."""
-    values.ValueClass = values.MultiProcessValue(lambda: place)
+    values.ValueClass = _value_class(place)
+
+
+@cache
+def _value_class(place):
+    """One class for each place: every class keeps its files open."""
+    return values.MultiProcessValue(lambda: place)
 
 
 def delivery_counter():

@@ -37,7 +37,7 @@ class Settings:
     internal_url: str = DEFAULT_INTERNAL_URL
     currency: str = "EUR"
     log_level: str = "INFO"
-    connections: int = 4
+    connections: int = 3
     registration: str = "open"
     smtp_url: str = field(default="", repr=False)
     mail_from: str = DEFAULT_MAIL_FROM
@@ -68,7 +68,7 @@ def load(name):
             log_level=env.str(
                 "LOG_LEVEL", "INFO", validate=validate.OneOf(["DEBUG", "INFO", "WARNING", "ERROR"])
             ),
-            connections=env.int("DATABASE_CONNECTIONS", 4, validate=validate.Range(min=1, max=64)),
+            connections=env.int("DATABASE_CONNECTIONS", 3, validate=validate.Range(min=1, max=64)),
             registration=env.str(
                 "REGISTRATION", "open", validate=validate.OneOf(["open", "admin"])
             ),

@@ -10,6 +10,7 @@ from chassis.fields import (
     InstantOrDate,
     ListQuery,
     Many,
+    ManyAsTheyAre,
     Money,
     Query,
     Schema,
@@ -79,7 +80,7 @@ class OrderSummaryView(Schema):
 
 
 class OrderView(OrderSummaryView):
-    items = Many("Its lines, in the order in which they were sent", LineView)
+    items = ManyAsTheyAre("Its lines, in the order in which they were sent", LineView)
 
 
 class ExpandedOrderView(OrderView):

@@ -32,18 +32,19 @@ write_settings() {
 
 _settings_of() {
   local service=$1 name
-  _setting SERVICE_NAME "$service"
   _setting DATABASE_URL "postgresql://$service@/$service?host=$(url_encoded "$RUN")"
   _setting DATABASE_PASSWORD_FILE "$VAR/secrets/$service.database"
   _setting SIGNING_KEY_FILE "$VAR/keys/$service.pem"
   _setting JWKS_FILE "$VAR/keys/jwks.json"
   _setting INTERNAL_URL "http://127.0.0.1:$INTERNAL_PORT"
   _setting PROMETHEUS_MULTIPROC_DIR "$VAR/metrics/$service"
+  # glibc keeps a heap for each thread, which grows and is not given back: two for all are enough
+  _setting MALLOC_ARENA_MAX 2
   case $service in
     microservice4) _setting SMTP_URL "file://$(url_encoded "$VAR/mail")" ;;
   esac
   # what the caller may choose
-  for name in CURRENCY LOG_LEVEL REGISTRATION PROCESSES THREADS; do
+  for name in CURRENCY LOG_LEVEL REGISTRATION DATABASE_CONNECTIONS MAIL_FROM PROCESSES THREADS; do
     if [[ -n ${!name:-} ]]; then _setting "$name" "${!name}"; fi
   done
 }
