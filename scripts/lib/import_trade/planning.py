@@ -6,6 +6,7 @@ would be wrong; a later line with another time is kept (real invoices do span a 
 """
 
 from collections import Counter, defaultdict
+from collections.abc import Iterable
 from dataclasses import dataclass
 from datetime import datetime
 from decimal import Decimal
@@ -95,12 +96,6 @@ class Plan:
         sales = {invoice for invoice in rejected if not is_cancellation(invoice)}
         return len(sales - {order.invoice for order in self.orders})
 
-    @property
-    def codes_without_trade(self) -> int:
-        """How many stock codes stand on rejected lines alone, and so become no products."""
-        rejected = {one.sku for one in self.rejections if one.sku}
-        return len(rejected - {product.sku for product in self.products})
-
 
 def make_plan(trade: TradeFile) -> Plan:
     """Return what the services shall hold once the file is imported."""
@@ -116,7 +111,7 @@ def make_plan(trade: TradeFile) -> Plan:
     return Plan(
         opening_reference=opening_reference(trade.name),
         users=plan_users(accepted),
-        products=plan_products(accepted),
+        products=plan_products(accepted, trade.rejections),
         orders=plan_orders(sales),
         returns=plan_returns(returned),
         rejections=tuple(sorted([*trade.rejections, *rejections], key=lambda one: one.number)),
@@ -184,11 +179,12 @@ def plan_users(lines: list[Line]) -> tuple[PlannedUser, ...]:
     return tuple(PlannedUser(name) for name in dict.fromkeys(map(username_of, lines)))
 
 
-def plan_products(lines: list[Line]) -> tuple[PlannedProduct, ...]:
-    """Return each stock code once, in the order of the file.
+def plan_products(lines: list[Line], rejections: Iterable[Rejection]) -> tuple[PlannedProduct, ...]:
+    """Return each stock code of the file once.
 
-    Only accepted lines speak: a code that stands on rejected lines alone is no product, and a
-    price of zero or a note on a stock correction does not become a product's price or name.
+    Only accepted lines speak: a price of zero or a note on a stock correction does not become a
+    product's price or name. A code that stands on lines without trade alone is a product all the
+    same, called by its code and priced at zero: there is none of it to be bought.
     """
     names, prices, sold = {}, {}, Counter()
     for line in lines:
@@ -197,6 +193,9 @@ def plan_products(lines: list[Line]) -> tuple[PlannedProduct, ...]:
             names.setdefault(line.sku, line.description)
         if not line.is_return:
             sold[line.sku] += line.quantity
+    for rejection in rejections:
+        if rejection.sku and not rejection.malformed:
+            prices.setdefault(rejection.sku, Decimal("0.00"))
     return tuple(
         PlannedProduct(sku, names.get(sku, sku), price, sold[sku]) for sku, price in prices.items()
     )

@@ -26,8 +26,7 @@ def show_plan(trade: TradeFile, plan: Plan, report: Path | None) -> None:
         f"of {counted(units, 'unit')}, on {counted(cancellations, 'cancellation')}",
     )
     show("users", f"{len(plan.users):,}", "")
-    remark = left_out(plan.codes_without_trade, "code")
-    show("products", f"{len(plan.products):,}", f"stocked under {plan.opening_reference}{remark}")
+    show("products", f"{len(plan.products):,}", f"stocked under {plan.opening_reference}")
     show("rejected lines", f"{len(plan.rejections):,}", f"listed in {report}" if report else "")
     for reason, number in Counter(one.reason for one in plan.rejections).most_common(
         MOST_REASONS_SHOWN

@@ -6,7 +6,7 @@ from decimal import Decimal
 import pytest
 from hypothesis import HealthCheck, given, settings
 from hypothesis import strategies as st
-from import_trade.planning import make_plan
+from import_trade.planning import PlannedProduct, make_plan
 from import_trade.reading import Refused, read_trade
 
 
@@ -51,11 +51,16 @@ def test_a_rejected_line_gives_a_product_neither_name_nor_price(plan):
     assert [(one.name, one.price) for one in made.products] == [("Lamp", Decimal("3.00"))]
 
 
-def test_a_code_on_rejected_lines_alone_becomes_no_product(plan):
-    made = plan(line() + line(code="B", price="0.0"))
+def test_a_code_on_lines_without_trade_alone_is_a_product_called_by_its_code(plan):
+    made = plan(line() + line(code="B", name="damaged", price="0.0"))
+
+    assert made.products[1] == PlannedProduct("B", "B", Decimal("0.00"), 0)
+
+
+def test_a_code_on_a_malformed_line_becomes_no_product(plan):
+    made = plan(line() + line(code="B", price="abc"))
 
     assert [one.sku for one in made.products] == ["A"]
-    assert made.codes_without_trade == 1
 
 
 def test_codes_that_differ_in_case_are_two_products(plan):
@@ -154,7 +159,7 @@ def test_the_sample_plans_as_its_readme_says(sample, now):
     assert sum(len(order.lines) for order in made.orders) == 174
     assert max(len(order.lines) for order in made.orders) >= 60
     assert len(made.returns) == 6
-    assert (len(made.users), len(made.products), made.codes_without_trade) == (8, 91, 2)
+    assert (len(made.users), len(made.products)) == (8, 93)
 
 
 trade_lines = st.lists(
@@ -181,8 +186,8 @@ def test_every_line_ends_as_a_sale_a_return_or_a_rejection_and_stock_covers_the_
     for product in made.products:
         sold = sum(one.quantity for one in sales if one.sku == product.sku)
         assert product.opening == sold
-    assert {one.sku for one in sales} | {one.sku for one in made.returns} == {
-        product.sku for product in made.products
-    }
+    traded = {one.sku for one in sales} | {one.sku for one in made.returns}
+    untraded = {one.sku for one in made.rejections if not one.malformed}
+    assert traded <= {product.sku for product in made.products} <= traded | untraded
     assert len({order.invoice for order in made.orders}) == len(made.orders)
     assert len({one.reference for one in made.returns}) == len(made.returns)
