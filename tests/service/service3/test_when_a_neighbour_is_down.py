@@ -1,5 +1,9 @@
 """What was not finished at once the worker finishes; what is unknown is never forgotten."""
 
+import pytest
+
+from microservice3 import clients
+
 
 def test_an_order_that_products_does_not_answer_is_promised_and_ends_by_itself(
     customer, place, a_product, stock, network, work, rows
@@ -129,3 +133,54 @@ def test_expand_names_what_could_not_be_had(customer, place, a_product, network)
     assert answer.status_code == 200
     assert answer.json["unavailable"] == ["user"]
     assert len(answer.json["products"]) == 1
+
+
+@pytest.fixture
+def meanwhile(monkeypatch):
+    """Returns a function: do this when Products has reserved, before its answer is heard."""
+
+    def interrupt(happening):
+        reserve = clients.reserve
+
+        def reserve_and_more(order_id, items):
+            entries = reserve(order_id, items)
+            happening(order_id)
+            return entries
+
+        monkeypatch.setattr(clients, "reserve", reserve_and_more)
+
+    return interrupt
+
+
+def test_an_answer_that_comes_after_the_cancellation_changes_nothing(
+    customer, place, a_product, stock, network, work, rows, meanwhile
+):
+    lamp = a_product(stock=5)
+    network.down = {"microservice2"}
+    order = f"/orders/{place(customer, (lamp, 2)).json['id']}"
+    network.down = set()
+    meanwhile(lambda _order_id: customer.patch(order, json={"status": "cancelled"}))
+
+    rows("UPDATE outbox SET due_at = now()")
+    work()
+
+    assert customer.get(order).json["status"] == "cancelled"
+    assert stock(lamp) == 5
+    assert rows("SELECT count(*) FROM sales") == [(0,)]
+
+
+def test_an_order_is_not_shown_before_its_client_was_told_of_it(
+    customer, admin, place, a_product, meanwhile
+):
+    seen = []
+
+    def look(order_id):
+        for somebody in (customer, admin):
+            seen.append(somebody.get("/orders").json)
+            seen.append(somebody.get(f"/orders/{order_id}").status_code)
+            seen.append(somebody.get(f"/orders/{order_id}/history").status_code)
+
+    meanwhile(look)
+
+    assert place(customer, (a_product(), 1)).status_code == 201
+    assert seen == [[], 404, 404] * 2
