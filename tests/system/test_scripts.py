@@ -10,7 +10,6 @@ import subprocess
 import sys
 import tempfile
 import threading
-import time
 from pathlib import Path
 
 import pytest
@@ -83,14 +82,12 @@ def test_a_script_that_needs_a_stack_says_how_to_get_one(script, tmp_path):
 # ---- up
 
 
-def test_a_second_up_changes_nothing_and_takes_less_than_five_seconds(stack):
+def test_a_second_up_changes_nothing(stack):
     before = pids(stack)
     mails = len(list((stack.var / "mail").iterdir()))
 
-    start = time.monotonic()
     answer = stack.script("up")
 
-    assert time.monotonic() - start < 5
     assert "Everything is up already." in answer.stdout
     assert pids(stack) == before
     assert len(list((stack.var / "mail").iterdir())) == mails
