@@ -84,7 +84,7 @@ def read_options(words: list[str]) -> argparse.Namespace:
     )
     parser.add_argument("--password-file", type=Path, default=var / "secrets" / "admin.password")
     parser.add_argument("--report", type=Path)
-    parser.add_argument("--concurrency", type=thread_count, default=8)
+    parser.add_argument("--concurrency", type=thread_count, default=4)
     options = parser.parse_args(words)
     options.var = var
     return options
