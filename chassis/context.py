@@ -66,18 +66,18 @@ def caused_by(*, request, trace):
 
 
 @contextmanager
-def work(*, request, trace=None, seconds=None, by=None):
+def work(*, request, trace=None, seconds=None):
     """Set the context for one piece of work: a request that is served, a message that is delivered.
 
     request: its id, a string. trace: the W3C traceparent it arrived with. seconds: how long the
-    whole of it may take. by: the actor, as `user:7` or `service:microservice3`.
+    whole of it may take.
     """
     end = None if seconds is None else time.monotonic() + seconds
     values = (
         (request_id, request),
         (traceparent, continued_trace(trace)),
         (deadline, end),
-        (actor, by),
+        (actor, None),
     )
     tokens = [(variable, variable.set(value)) for variable, value in values]
     try:

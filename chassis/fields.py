@@ -130,10 +130,10 @@ class Money(_Documented, ma.fields.Field):
             raise self.make_error("invalid")
         if not 0 <= value <= LARGEST_AMOUNT:
             raise self.make_error("range")
-        amount = Decimal(value)
-        if amount and amount.normalize().as_tuple().exponent < -2:
+        amount = Decimal(value).quantize(CENT)
+        if amount != value:
             raise self.make_error("decimals")
-        return abs(amount.quantize(CENT))
+        return abs(amount)
 
     def _from_text(self, value):
         if not re.fullmatch(r"[0-9]{1,16}(\.[0-9]{1,16})?", value):

@@ -32,7 +32,9 @@ def _begin():
 
 
 def _seconds_allowed(header):
-    """The caller's remaining time, if it says so, but never more than our own limit."""
+    """The remaining time of the service that calls, but never more than our own limit."""
+    if request.environ.get("QUARTET_LISTENER") != "internal":
+        return REQUEST_SECONDS
     try:
         return min(REQUEST_SECONDS, max(0.0, float(header)))
     except (TypeError, ValueError):

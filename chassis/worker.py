@@ -133,7 +133,7 @@ class Worker:
         try:
             with context.work(request=context.new_request_id(), seconds=TASK_SECONDS):
                 together(messages)
-        except (RemoteProblem, Unavailable) as reason:
+        except Exception as reason:  # whatever it is, each message tells by itself
             log.info("one by one", extra={"lane": lane, "reason": str(reason)})
             return False
         self._deliveries.labels(lane=lane, outcome="delivered").inc(len(messages))
@@ -194,6 +194,10 @@ class Worker:
                     log.warning("lane waits", extra={"lane": lane, "reason": str(silence)})
                     leased = 0
                     self._stop.wait(POLL_SECONDS)
+                except Exception:  # a lane that ends would be missed by nobody until it is too late
+                    log.exception("lane failed", extra={"lane": lane})
+                    leased = 0
+                    self._stop.wait(POLL_SECONDS)
                 if not leased:
                     self._wake[lane].wait(POLL_SECONDS)
                 elif leased < BATCH:
@@ -210,6 +214,9 @@ class Worker:
         except Unavailable as silence:
             log.warning("not listening", extra={"reason": str(silence)})
             self._stop.wait(POLL_SECONDS)
+        except Exception:  # the lanes go on by their poll
+            log.exception("listening failed")
+            self._stop.wait(POLL_SECONDS)
 
     def _wake_all(self):
         for event in self._wake.values():
@@ -221,6 +228,8 @@ class Worker:
                 task()
             except Unavailable as silence:
                 log.warning("housekeeping put off", extra={"reason": str(silence)})
+            except Exception:  # the next task, and the next hour, have their own chance
+                log.exception("housekeeping failed")
 
 
 def run(name, lanes, housekeeping=()):

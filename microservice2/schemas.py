@@ -6,6 +6,7 @@ from marshmallow import ValidationError, post_load, validates
 
 from chassis.events import CloudEvent, Facts
 from chassis.fields import (
+    LARGEST_ID,
     Change,
     Currency,
     Flag,
@@ -81,12 +82,13 @@ class ProductIdsQuery(Query):
 
     @validates("ids")
     def _are_numbers(self, value, **_):
-        if not re.fullmatch(r"[0-9]{1,18}(,[0-9]{1,18}){0,99}", value):
+        if not re.fullmatch(r"[0-9]{1,19}(,[0-9]{1,19}){0,99}", value):
             raise ValidationError("Must be up to 100 numbers, with commas between them.")
 
     @post_load
     def _split(self, query, **_):
-        return {"ids": [int(number) for number in query["ids"].split(",")]}
+        numbers = map(int, query["ids"].split(","))
+        return {"ids": [number for number in numbers if number <= LARGEST_ID]}
 
 
 class StockChange(Schema):

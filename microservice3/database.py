@@ -43,14 +43,14 @@ def find_order(tx, order_id):
 
 
 def find_order_id(tx, user_id, reference):
-    """Return the id of the user's order that has the reference, or None."""
+    """Return the id of the user's order that has the reference and is shown, or None."""
     return tx.value(
         """
         SELECT id
           FROM orders
          WHERE user_id = %(user_id)s
            AND reference = %(reference)s
-           AND (refusal IS NULL OR shown)
+           AND shown
         """,
         user_id=user_id,
         reference=reference,

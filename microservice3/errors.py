@@ -1,6 +1,6 @@
 """What this service refuses, each a fact with a stable code."""
 
-from chassis.errors import Conflict, Problem
+from chassis.errors import Conflict, Problem, Unavailable
 
 
 class OutOfStock(Conflict):
@@ -17,6 +17,12 @@ class ReferenceTaken(Conflict):
     """`order_id`: the order that has the reference."""
 
     code, title = "reference_taken", "Another order of this user has this reference"
+
+
+class ReferenceUnderWay(Unavailable):
+    """Whether the reference is taken is not decided: the order that has it may still be refused."""
+
+    title = "An order with this reference is just being placed"
 
 
 class InvalidTransition(Conflict):

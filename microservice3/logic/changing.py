@@ -2,7 +2,7 @@
 
 from chassis import outbox
 from chassis.database import transaction
-from chassis.errors import Forbidden, NotFound
+from chassis.errors import Forbidden
 from chassis.http import NeighbourUnavailable
 from microservice3 import database
 from microservice3.errors import InvalidTransition
@@ -36,7 +36,7 @@ def _move_by_hand(order, status):
     with transaction() as tx:
         moved = database.move_order(tx, order.id, [_BY_HAND[status]], status)
         if moved is None:
-            raise _invalid(tx, order.id, status)
+            return _already(tx, order.id, status)
         database.insert_change(tx, order.id, _BY_HAND[status], status)
         lines = saga.lines_of(tx, moved)
         saga.publish(tx, f"order.{status}", moved, lines, saga.CUSTOMER_ONLY)
@@ -47,6 +47,8 @@ def _cancel(caller, order):
     lease = None
     if order.state != "releasing":
         order, lease = _begin_to_cancel(caller, order)
+    if order.state not in ("releasing", "cancelled"):
+        raise _invalid(order, "cancelled")
     try:
         order, _ = saga.advance(order)
     except NeighbourUnavailable:
@@ -58,18 +60,25 @@ def _cancel(caller, order):
 
 
 def _begin_to_cancel(caller, order):
+    """Return the order, cancelling, and the lease; or as it is by now, and None."""
     reason = f"Cancelled by {'the customer' if order.user_id == caller.user_id else 'the shop'}"
     with transaction() as tx:
         moved = database.move_order(tx, order.id, _CAN_BE_CANCELLED, "releasing", reason=reason)
         if moved is None:
-            raise _invalid(tx, order.id, "cancelled")
-        database.insert_change(tx, order.id, order.status, "cancelling", reason)
+            return database.find_order(tx, order.id), None
+        before = "pending" if moved.total is None else "confirmed"
+        database.insert_change(tx, order.id, before, "cancelling", reason)
         database.delete_sale(tx, order.id)
         return moved, saga.begin(tx, moved)
 
 
-def _invalid(tx, order_id, status):
+def _already(tx, order_id, status):
+    """Somebody else was first: that is fine if they wanted the same. Raises InvalidTransition."""
     order = database.find_order(tx, order_id)
-    if order is None:
-        return NotFound()
+    if order.status != status:
+        raise _invalid(order, status)
+    return described(order, saga.lines_of(tx, order))
+
+
+def _invalid(order, status):
     return InvalidTransition(f"An order that is {order.status} cannot become {status}")

@@ -5,7 +5,7 @@ from chassis.database import Duplicate, transaction
 from chassis.errors import Forbidden
 from chassis.http import NeighbourUnavailable
 from microservice3 import clients, database
-from microservice3.errors import ReferenceTaken, UserNotFound
+from microservice3.errors import ReferenceTaken, ReferenceUnderWay, UserNotFound
 from microservice3.logic import saga
 from microservice3.logic.reading import described
 
@@ -53,6 +53,8 @@ def _accept(user_id, items, reference, placed_at):
     except Duplicate:
         with transaction() as tx:
             taken_by = database.find_order_id(tx, user_id, reference)
+        if taken_by is None:
+            raise ReferenceUnderWay from None
         raise ReferenceTaken(order_id=taken_by) from None
 
 

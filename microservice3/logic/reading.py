@@ -5,7 +5,7 @@ from functools import partial
 
 from chassis.database import transaction
 from chassis.errors import NotFound
-from chassis.http import NeighbourUnavailable
+from chassis.http import NeighbourUnavailable, RemoteProblem
 from chassis.pagination import Page, page_of
 from microservice3 import clients, database
 from microservice3.logic import saga
@@ -78,6 +78,6 @@ def _expanded(user_id, lines, expand):
     for name in expand:
         try:
             found[name] = sources[name]()
-        except NeighbourUnavailable:
+        except (NeighbourUnavailable, RemoteProblem):
             unavailable.append(name)
     return found | ({"unavailable": unavailable} if unavailable else {})

@@ -19,7 +19,8 @@ def compose(notification, sender):
     sender: `Shop <shop@example.com>`. `Message-ID` comes from the event, so that a mail server or
     a reader recognises a repeat.
     """
-    if not _ADDRESS.fullmatch(notification.recipient):
+    encoded = "=?" in notification.recipient  # RFC 2047: Python would decode it into something else
+    if encoded or not _ADDRESS.fullmatch(notification.recipient):
         raise MailRefused("this is no address that can be written to")
     policy = SMTP if notification.recipient.isascii() else SMTPUTF8  # RFC 6532
     message = EmailMessage(policy.clone(cte_type="7bit"))

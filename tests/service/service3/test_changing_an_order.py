@@ -1,3 +1,5 @@
+import threading
+
 import pytest
 
 
@@ -143,3 +145,28 @@ def test_units_sold_follow_the_events_and_a_cancellation_takes_them_back(
     work()
 
     assert shop.get(f"/products/{lamp.id}").json["units_sold"] == 0
+
+
+def at_once(caller, order, status):
+    """Two clients ask for the same status at the same time. Returns their answers."""
+    answers, together = [], threading.Barrier(2)
+
+    def ask():
+        together.wait()
+        answers.append(caller().patch(order, json={"status": status}))
+
+    clients = [threading.Thread(target=ask) for _ in range(2)]
+    for client in clients:
+        client.start()
+    for client in clients:
+        client.join()
+    return answers
+
+
+@pytest.mark.parametrize("status", ["cancelled", "shipped"])
+def test_two_who_want_the_same_at_once_both_get_it(as_user, an_order, status):
+    for _ in range(5):
+        answers = at_once(lambda: as_user(1, "admin"), an_order(), status)
+
+        assert {answer.status_code for answer in answers} <= {200, 202}
+        assert {answer.json["status"] for answer in answers} <= {status, "cancelling"}

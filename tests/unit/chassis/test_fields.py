@@ -38,8 +38,10 @@ def test_money_is_taken_whole_or_refused_but_never_rounded(amount):
     assert loaded == amount
 
 
-@pytest.mark.parametrize("value", ["1.00", True, None, [1], 1.0])
-def test_money_is_a_number_and_nothing_else(value):
+@pytest.mark.parametrize(
+    "value", ["1.00", True, None, [1], 1.0, Decimal("29.9000000000000000000000000000000001")]
+)
+def test_money_is_a_number_of_two_decimals_and_nothing_else(value):
     with pytest.raises(ValidationError):
         load(amount=value)
 

@@ -120,3 +120,16 @@ def test_the_letter_goes_where_it_says(address):
 
     assert envelope(message)[1] == address
     assert f"To: {address}\r\n".encode() in message.as_bytes()
+
+
+@pytest.mark.parametrize(
+    "address",
+    [
+        "=?utf-8?q?a=0ab?=@example.com",
+        "=?utf-8?q??=@example.com",
+        "=?utf-8?q?victim=40evil.com=3e?=@example.com",
+    ],
+)
+def test_an_address_that_would_be_decoded_into_another_is_refused(address):
+    with pytest.raises(MailRefused):
+        composed(recipient=address)
