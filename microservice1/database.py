@@ -60,11 +60,19 @@ def lock_user(tx, user_id):
     )
 
 
-def lock_admins(tx):
-    """Return all administrators, their rows locked in the order of their ids."""
+def lock_admins_and(tx, user_id):
+    """Return all administrators and that user, their rows locked in the order of their ids."""
     return tx.all(
         User,
-        f"SELECT {_USER} FROM users WHERE role = 'admin' ORDER BY id FOR UPDATE",
+        f"""
+        SELECT {_USER}
+          FROM users
+         WHERE role = 'admin'
+            OR id = %(user_id)s
+         ORDER BY id
+           FOR UPDATE
+        """,
+        user_id=user_id,
     )
 
 

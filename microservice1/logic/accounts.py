@@ -103,7 +103,8 @@ def _proven_hash(user_id, current_password):
 
 def _keep_an_admin(tx, user_id):
     """Let nobody take the last administrator away, two who go at the same time included."""
-    if [admin.id for admin in database.lock_admins(tx)] == [user_id]:
+    locked = database.lock_admins_and(tx, user_id)
+    if [user.id for user in locked if user.role == "admin"] == [user_id]:
         raise LastAdmin
 
 
