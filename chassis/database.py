@@ -111,6 +111,11 @@ class Transaction:
         row = self._cursor.fetchone()
         return None if row is None else row[0]
 
+    def column(self, sql, **values):
+        """Return the first column of all rows as a list."""
+        self._execute(sql, values)
+        return [row[0] for row in self._cursor]
+
     def run(self, sql, **values):
         """Execute a statement and return how many rows it touched."""
         self._execute(sql, values)
@@ -216,8 +221,9 @@ class Pool:
 def listening(channel):
     """LISTEN on a connection of its own, outside the pool.
 
-    Yields wait(seconds), which returns True as soon as something was notified, False when nothing
-    was. Raises DatabaseUnavailable when the connection cannot be made or is lost.
+    Yields wait(seconds), which returns the set of payloads as soon as there are any, and an empty
+    set when nothing was notified. Raises DatabaseUnavailable when the connection cannot be made or
+    is lost.
     """
     try:
         connection = context.service.get().database.connect()
@@ -252,9 +258,9 @@ def _notified(connection, seconds):
     poller.register(connection.fileno(), select.POLLIN)
     if poller.poll(seconds * 1000):
         connection.poll()
-    came = bool(connection.notifies)
+    payloads = {notification.payload for notification in connection.notifies}
     connection.notifies.clear()
-    return came
+    return payloads
 
 
 def _usable(connection):

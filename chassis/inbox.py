@@ -18,22 +18,30 @@ def take_in(events, handle):
     What is logged and told meanwhile belongs to the request that each event came from.
     """
     with transaction() as tx:
-        for event in events:
+        for event in new_among(tx, events):
             with context.caused_by(request=event["requestid"], trace=event["traceparent"]):
-                if is_new(tx, event["id"]):
-                    handle(tx, event)
+                handle(tx, event)
 
 
-def is_new(tx, event_id):
-    """Remember an event's id. False if it has been here before: then there is nothing to do."""
-    return tx.run(
-        """
-        INSERT INTO inbox (event_id)
-        VALUES (%(event_id)s)
-            ON CONFLICT DO NOTHING
-        """,
-        event_id=event_id,
+def new_among(tx, events):
+    """Remember the events. Returns those that have not been here before, each of them once."""
+    by_id = {}
+    for event in events:
+        by_id.setdefault(event["id"], event)
+    new = set(
+        tx.column(
+            """
+            INSERT INTO inbox (event_id)
+            SELECT event_id
+              FROM unnest(%(ids)s) AS event_id
+             ORDER BY event_id
+                ON CONFLICT DO NOTHING
+            RETURNING event_id
+            """,
+            ids=list(by_id),
+        )
     )
+    return [event for event_id, event in by_id.items() if event_id in new]
 
 
 def forget_old(tx):

@@ -82,9 +82,17 @@ def settle(tx, lane, *, subject):
 def hand_over(tx, lease):
     """Let the worker have a held task at once."""
     tx.run(
-        "UPDATE outbox SET due_at = now(), lease = NULL WHERE lease = %(lease)s", lease=str(lease)
+        """
+           WITH due AS (
+                       UPDATE outbox
+                          SET due_at = now(), lease = NULL
+                        WHERE lease = %(lease)s
+                    RETURNING lane
+                )
+         SELECT pg_notify('outbox', lane) FROM due
+        """,
+        lease=str(lease),
     )
-    tx.run("NOTIFY outbox")
 
 
 def lease_messages(tx, lane, limit):

@@ -204,13 +204,13 @@ class Worker:
                     self._stop.wait(GATHER_SECONDS)
 
     def _listen(self, until):
-        """Wake the lanes at each notification, until it is time for something else."""
+        """Wake each lane that is notified, until it is time for something else."""
         try:
             with listening("outbox") as notified:
                 self._wake_all()
                 while not self._stop.is_set() and time.monotonic() < until:
-                    if notified(POLL_SECONDS):
-                        self._wake_all()
+                    for lane in notified(POLL_SECONDS) & self.lanes.keys():
+                        self._wake[lane].set()
         except Unavailable as silence:
             log.warning("not listening", extra={"reason": str(silence)})
             self._stop.wait(POLL_SECONDS)

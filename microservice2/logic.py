@@ -152,9 +152,8 @@ def receive(events):
     """
     sold = Counter()
     with transaction() as tx:
-        for event in events:
-            if inbox.is_new(tx, event["id"]):
-                sold.update(_HANDLERS[event["type"]](tx, event["data"]))
+        for event in inbox.new_among(tx, events):
+            sold.update(_HANDLERS[event["type"]](tx, event["data"]))
         if sold:
             database.lock_shelves(tx, list(sold))
             database.add_units_sold(tx, sold)

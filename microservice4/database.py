@@ -1,5 +1,7 @@
 """Database access: one function, one statement."""
 
+from dataclasses import asdict
+
 from microservice4.models import Contact, Notification
 
 _CONTACT = "user_id, username, email, full_name, version, deleted"
@@ -90,30 +92,24 @@ def raise_order_version(tx, order_id, version):
     )
 
 
-def insert_notification(
-    tx, *, user_id, order_id, order_version, event_id, event_type, facts, request_id
-):
-    """Return a new notification, queued, or None if the event has made one already."""
-    return tx.one(
-        Notification,
-        f"""
+def insert_notification(tx, news, fate):
+    """Return the id of a new notification, or None if the event has made one already."""
+    return tx.value(
+        """
         INSERT INTO notifications (
-                   user_id, order_id, order_version, event_id, event_type, facts, request_id
+                   user_id, order_id, order_version, event_id, event_type, facts, request_id,
+                   status, last_error, recipient, subject, body
                )
         VALUES (
                    %(user_id)s, %(order_id)s, %(order_version)s, %(event_id)s, %(event_type)s,
-                   %(facts)s::json, %(request_id)s
+                   %(facts)s::json, %(request_id)s,
+                   %(status)s, %(last_error)s, %(recipient)s, %(subject)s, %(body)s
                )
             ON CONFLICT (event_id) DO NOTHING
-        RETURNING {_NOTIFICATION}
+        RETURNING id
         """,
-        user_id=user_id,
-        order_id=order_id,
-        order_version=order_version,
-        event_id=event_id,
-        event_type=event_type,
-        facts=facts,
-        request_id=request_id,
+        **asdict(news),
+        **asdict(fate),
     )
 
 
@@ -171,39 +167,20 @@ def list_waiting_for_contact(tx, user_id):
     )
 
 
-def update_letter(tx, notification_id, *, recipient, subject, body, kept_because):
-    """Write down the e-mail; it is queued from here on, or suppressed if there is a reason."""
+def update_fate(tx, notification_id, fate):
+    """Write down what becomes of a notification; the e-mail of one that had one stays readable."""
     tx.run(
         """
         UPDATE notifications
-           SET recipient = %(recipient)s,
-               subject = %(subject)s,
-               body = %(body)s,
-               last_error = %(kept_because)s,
-               status = CASE WHEN %(kept_because)s::text IS NULL
-                             THEN 'queued'
-                             ELSE 'suppressed'
-                        END
+           SET status = %(status)s,
+               last_error = %(last_error)s,
+               recipient = coalesce(%(recipient)s, recipient),
+               subject = coalesce(%(subject)s, subject),
+               body = coalesce(%(body)s, body)
          WHERE id = %(id)s
         """,
         id=notification_id,
-        kept_because=kept_because,
-        recipient=recipient,
-        subject=subject,
-        body=body,
-    )
-
-
-def suppress_notification(tx, notification_id, reason):
-    tx.run(
-        """
-        UPDATE notifications
-           SET status = 'suppressed',
-               last_error = %(reason)s
-         WHERE id = %(id)s
-        """,
-        id=notification_id,
-        reason=reason,
+        **asdict(fate),
     )
 
 

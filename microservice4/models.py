@@ -31,8 +31,35 @@ class Contact:
 
 
 @dataclass(frozen=True, slots=True)
+class News:
+    """What an event tells a user. facts: its data as JSON text, to render the e-mail from."""
+
+    user_id: int
+    order_id: int | None
+    order_version: int | None
+    event_id: str
+    event_type: str
+    facts: str
+    request_id: str
+
+
+@dataclass(frozen=True, slots=True)
+class Fate:
+    """What becomes of news, as far as it is known: an e-mail to send, or the reason for none.
+
+    Queued without a recipient means that the contact is still to be told.
+    """
+
+    status: str
+    last_error: str | None = None
+    recipient: str | None = None
+    subject: str | None = None
+    body: str | None = None
+
+
+@dataclass(frozen=True, slots=True)
 class Notification:
-    """facts: the event's data as JSON text, from which the e-mail is rendered."""
+    """News as it is kept, with what became of it."""
 
     id: int
     user_id: int

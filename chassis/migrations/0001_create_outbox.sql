@@ -18,12 +18,15 @@ CREATE TABLE outbox (
 CREATE INDEX outbox_due ON outbox (lane, due_at) WHERE state = 'waiting';
 CREATE INDEX outbox_order ON outbox (lane, subject, id) WHERE state = 'waiting';
 
+-- Wakes the lanes that have something due; what is held until later wakes nobody.
 CREATE FUNCTION notify_outbox() RETURNS trigger LANGUAGE plpgsql AS $$
 BEGIN
-    NOTIFY outbox;
+    PERFORM pg_notify('outbox', lane)
+       FROM (SELECT DISTINCT lane FROM added WHERE due_at <= now()) AS due;
     RETURN NULL;
 END
 $$;
 
 CREATE TRIGGER outbox_added AFTER INSERT ON outbox
+    REFERENCING NEW TABLE AS added
     FOR EACH STATEMENT EXECUTE FUNCTION notify_outbox();

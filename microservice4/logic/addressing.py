@@ -3,6 +3,7 @@
 from chassis import outbox
 from microservice4 import database
 from microservice4.logic.rendering import render
+from microservice4.models import Fate
 
 LANE = "mail"
 
@@ -11,26 +12,42 @@ OVERTAKEN = "overtaken by later news of the same order"
 GOES_NOWHERE = "no e-mail is sent to addresses that end in .invalid"
 
 
-def address_unless_overtaken(tx, notification, contact):
-    """Address the notification if nothing later is known of its order: the past is not told."""
-    if _is_overtaken(tx, notification):
-        database.suppress_notification(tx, notification.id, OVERTAKEN)
-    else:
-        address(tx, notification, contact)
+def fate_of(tx, news, contact):
+    """Return the Fate of News, or of a Notification; what is overtaken by later news is not told.
 
-
-def address(tx, notification, contact):
-    """Render the e-mail and hand it to the worker, or record why it is not to be sent.
-
-    As long as nothing is known of the contact, it waits. contact: its row locked.
+    contact: its row locked.
     """
+    if _is_overtaken(tx, news):
+        return Fate("suppressed", OVERTAKEN)
+    return fate_by_contact(news, contact)
+
+
+def fate_by_contact(news, contact):
+    """Return the Fate of news that are still news. As long as the contact is unknown, they wait."""
     if contact.deleted:
-        database.suppress_notification(tx, notification.id, USER_LEFT)
-    elif contact.is_known:
-        nowhere = goes_nowhere(contact.email)
-        _write(tx, notification, contact, GOES_NOWHERE if nowhere else None)
-        if not nowhere:
-            _enqueue(tx, notification)
+        return Fate("suppressed", USER_LEFT)
+    if not contact.is_known:
+        return Fate("queued")
+    letter = render(news, contact)
+    nowhere = goes_nowhere(contact.email)
+    return Fate(
+        status="suppressed" if nowhere else "queued",
+        last_error=GOES_NOWHERE if nowhere else None,
+        recipient=contact.email,
+        subject=letter.subject,
+        body=letter.body,
+    )
+
+
+def send_if_addressed(tx, notification_id, news, fate):
+    """Hand an e-mail to the worker, if there is one to send.
+
+    It goes out after whatever else waits to be said of the same order, or of the same user.
+    """
+    if fate.status != "queued" or fate.recipient is None:
+        return
+    about = f"user/{news.user_id}" if news.order_id is None else f"order/{news.order_id}"
+    outbox.enqueue(tx, LANE, subject=about, message={"notification_id": notification_id})
 
 
 def goes_nowhere(email):
@@ -39,28 +56,7 @@ def goes_nowhere(email):
     return f".{domain}".endswith(".invalid")
 
 
-def _is_overtaken(tx, notification):
-    version = notification.order_version
-    if version is None:
+def _is_overtaken(tx, news):
+    if news.order_version is None:
         return False
-    return database.raise_order_version(tx, notification.order_id, version) > version
-
-
-def _write(tx, notification, contact, kept_because):
-    letter = render(notification, contact)
-    database.update_letter(
-        tx,
-        notification.id,
-        recipient=contact.email,
-        subject=letter.subject,
-        body=letter.body,
-        kept_because=kept_because,
-    )
-
-
-def _enqueue(tx, notification):
-    """It goes out after whatever else waits to be said of the same order, or of the same user."""
-    about = f"user/{notification.user_id}"
-    if notification.order_id is not None:
-        about = f"order/{notification.order_id}"
-    outbox.enqueue(tx, LANE, subject=about, message={"notification_id": notification.id})
+    return database.raise_order_version(tx, news.order_id, news.order_version) > news.order_version

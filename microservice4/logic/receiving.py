@@ -2,8 +2,13 @@
 
 from chassis import context, inbox, wire
 from microservice4 import database
-from microservice4.logic.addressing import USER_LEFT, address, address_unless_overtaken
-from microservice4.models import EMAILED
+from microservice4.logic.addressing import (
+    USER_LEFT,
+    fate_by_contact,
+    fate_of,
+    send_if_addressed,
+)
+from microservice4.models import EMAILED, News
 
 _OF_THE_CONTACT = frozenset({"username", "email", "full_name"})
 
@@ -44,7 +49,9 @@ def _learn(tx, contact, user):
         version=user["version"],
     )
     for notification in database.list_waiting_for_contact(tx, contact.user_id):
-        address(tx, notification, contact)
+        fate = fate_by_contact(notification, contact)
+        database.update_fate(tx, notification.id, fate)
+        send_if_addressed(tx, notification.id, notification, fate)
     return contact
 
 
@@ -57,8 +64,7 @@ def _notify(tx, contact, event):
     data = event["data"]
     facts = {name: fact for name, fact in data.items() if name not in _OF_THE_CONTACT}
     order_id = data.get("order_id")
-    notification = database.insert_notification(
-        tx,
+    news = News(
         user_id=contact.user_id,
         order_id=order_id,
         order_version=None if order_id is None else data["version"],
@@ -67,5 +73,7 @@ def _notify(tx, contact, event):
         facts=wire.dumps(facts).decode(),
         request_id=context.request_id.get(),
     )
-    if notification is not None:  # else the inbox has forgotten the event, but we have not
-        address_unless_overtaken(tx, notification, contact)
+    fate = fate_of(tx, news, contact)
+    notification_id = database.insert_notification(tx, news, fate)
+    if notification_id is not None:  # else the inbox has forgotten the event, but we have not
+        send_if_addressed(tx, notification_id, news, fate)

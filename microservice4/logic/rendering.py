@@ -14,10 +14,10 @@ class Letter:
     body: str
 
 
-def render(notification, contact):
+def render(news, contact):
     """Return the Letter that tells a contact what happened."""
-    facts = wire.loads(notification.facts)
-    template = _TEMPLATES.get_template(f"{notification.event_type}.txt")
+    facts = wire.loads(news.facts)
+    template = _TEMPLATES.get_template(f"{news.event_type}.txt")
     greeting = _one_line(contact.full_name or "") or contact.username
     text = template.render(facts, greeting=greeting)
     head, _, body = text.partition("\n")

@@ -4,7 +4,7 @@ from chassis.database import transaction
 from chassis.errors import NotFound
 from microservice4 import database
 from microservice4.errors import NotFailed
-from microservice4.logic.addressing import address_unless_overtaken
+from microservice4.logic.addressing import fate_of, send_if_addressed
 
 
 def retry(notification_id):
@@ -21,5 +21,7 @@ def retry(notification_id):
         notification = database.lock_notification(tx, notification_id)
         if notification.status != "failed":
             raise NotFailed(f"This notification is {notification.status}, not failed")
-        address_unless_overtaken(tx, notification, contact)
+        fate = fate_of(tx, notification, contact)
+        database.update_fate(tx, notification_id, fate)
+        send_if_addressed(tx, notification_id, notification, fate)
         return database.find_notification(tx, notification_id)

@@ -169,13 +169,23 @@ def test_a_failure_holds_up_its_own_subject_only(enqueue, service):
     assert seen == ['"b1"']
 
 
-def test_whoever_listens_hears_of_a_new_message_at_once(enqueue, service):
+def test_whoever_listens_hears_at_once_which_lane_has_something(enqueue, service):
     with listening("outbox") as notified:
-        assert notified(0.05) is False
+        assert notified(0.05) == set()
         threading.Timer(0.1, _in(service, enqueue), ("a", "one")).start()
         began = time.monotonic()
-        assert notified(5) is True
+        assert notified(5) == {"work"}
         assert time.monotonic() - began < 2
+
+
+def test_a_held_task_wakes_nobody_until_it_is_handed_over(service):
+    with listening("outbox") as notified:
+        with transaction() as tx:
+            lease = outbox.enqueue_held(tx, "work", subject="a", message="one")
+        assert notified(0.2) == set()
+        with transaction() as tx:
+            outbox.hand_over(tx, lease)
+        assert notified(5) == {"work"}
 
 
 def test_a_worker_delivers_what_comes_and_stops_when_told(enqueue, service):
