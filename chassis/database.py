@@ -78,20 +78,24 @@ def transaction():
         tx = Transaction(connection)
         try:
             yield tx
-            connection.commit()
+            tx.commit()
         except BaseException:
             if not connection.closed and not connection.isexecuting():
-                connection.rollback()
+                tx.roll_back()
             raise
         finally:
             tx.close()
 
 
 class Transaction:
-    """Statements inside one transaction. Values are always bound, by name: `%(name)s`."""
+    """Statements inside one transaction. Values are always bound, by name: `%(name)s`.
+
+    BEGIN goes with the first statement: psycopg2's own would be a message and an answer more.
+    """
 
     def __init__(self, connection):
         self._cursor = connection.cursor()
+        self._has_begun = False
 
     def one(self, row_class, sql, **values):
         """Return the first row as a `row_class` (a dataclass with the columns' names), or None."""
@@ -121,10 +125,24 @@ class Transaction:
         self._execute(sql, values)
         return self._cursor.rowcount
 
+    def commit(self):
+        """Raises RuntimeError if the server rolled back: a failed statement was passed over."""
+        if self._has_begun:
+            self._cursor.execute("COMMIT")
+            if self._cursor.statusmessage != "COMMIT":
+                raise RuntimeError("A statement had failed, so the transaction was rolled back")
+
+    def roll_back(self):
+        if self._has_begun:
+            self._cursor.execute("ROLLBACK")
+
     def close(self):
         self._cursor.close()
 
     def _execute(self, sql, values):
+        if not self._has_begun:
+            sql = f"BEGIN; {sql}"
+            self._has_begun = True
         try:
             self._cursor.execute(sql, values)
         except psycopg2.errors.UniqueViolation as error:
@@ -167,9 +185,11 @@ class Pool:
             free.put(_kept_or_dropped(connection))
 
     def connect(self):
-        """Open a connection that is not the pool's. Raises psycopg2.Error."""
+        """Open a connection that is not the pool's, in autocommit. Raises psycopg2.Error."""
         self._slots()  # the wait callback is set with them
-        return psycopg2.connect(**self._arguments)
+        connection = psycopg2.connect(**self._arguments)
+        connection.autocommit = True
+        return connection
 
     def close(self):
         """Close the connections that are not lent just now."""
@@ -228,7 +248,6 @@ def listening(channel):
     try:
         connection = context.service.get().database.connect()
         try:
-            connection.autocommit = True
             with connection.cursor() as cursor:
                 cursor.execute(f"LISTEN {channel}")
             yield lambda seconds: _notified(connection, seconds)

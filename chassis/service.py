@@ -4,17 +4,18 @@ from contextlib import contextmanager
 
 from chassis import context
 from chassis.database import Pool
+from chassis.http import connections
 from chassis.tokens import Signer, Verifier
 
 
 class Service:
     """What a process needs to be a service. Nothing is connected or read before its first use.
 
-    settings: chassis.settings.Settings. http_adapter: a callable that returns a requests adapter,
-    for tests that put a neighbour's application where the network would be.
+    settings: chassis.settings.Settings. http_adapter carries the calls to neighbours; tests put
+    their neighbours' applications there.
     """
 
-    def __init__(self, settings, http_adapter=None):
+    def __init__(self, settings):
         self.settings = settings
         self.name = settings.name
         self.database = Pool(
@@ -22,7 +23,7 @@ class Service:
         )
         self.signer = Signer(settings.name, settings.signing_key_file)
         self.verifier = Verifier(settings.name, settings.jwks_file)
-        self.http_adapter = http_adapter
+        self.http_adapter = connections()
 
     @contextmanager
     def active(self):

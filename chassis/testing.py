@@ -123,9 +123,6 @@ class Network(BaseAdapter):
         self.down = set()
         self.deaf = set()
 
-    def __call__(self):
-        return self
-
     def send(self, request, **_arguments):
         name, path = self._receiver(request.url)
         self.calls.append((name, request.method, path))

@@ -93,25 +93,42 @@ def show_order(tx, order_id):
     )
 
 
-def confirm_order(tx, order_id, *, subtotal, total):
-    """Move pending -> confirmed. None if the order has gone another way since."""
+def confirm_order(tx, order_id, *, total, units):
+    """Move pending -> confirmed, with the change in the history and the sale in the report.
+
+    None if the order has gone another way since.
+    """
     return tx.one(
         Order,
         f"""
-           UPDATE orders
-              SET state = 'confirmed',
-                  shown = true,
-                  subtotal = %(subtotal)s,
-                  total = %(total)s,
-                  version = version + 1,
-                  updated_at = now()
-            WHERE id = %(order_id)s
-              AND state = 'pending'
-        RETURNING {_ORDER}
+          WITH confirmed AS (
+                      UPDATE orders
+                         SET state = 'confirmed',
+                             shown = true,
+                             subtotal = %(total)s,
+                             total = %(total)s,
+                             version = version + 1,
+                             updated_at = now()
+                       WHERE id = %(order_id)s
+                         AND state = 'pending'
+                   RETURNING *
+               ),
+               noted AS (
+                   INSERT INTO order_history (order_id, from_status, to_status)
+                   SELECT id, 'pending', 'confirmed'
+                     FROM confirmed
+               ),
+               sold AS (
+                   INSERT INTO sales (order_id, placed_at, reference, units, revenue)
+                   SELECT id, placed_at, reference, %(units)s, total
+                     FROM confirmed
+               )
+        SELECT {_ORDER}
+          FROM confirmed
         """,
         order_id=order_id,
-        subtotal=subtotal,
         total=total,
+        units=units,
     )
 
 
@@ -230,20 +247,6 @@ def list_changes(tx, order_id):
          ORDER BY id
         """,
         order_id=order_id,
-    )
-
-
-def insert_sale(tx, order, units):
-    tx.run(
-        """
-        INSERT INTO sales (order_id, placed_at, reference, units, revenue)
-        VALUES (%(order_id)s, %(placed_at)s, %(reference)s, %(units)s, %(revenue)s)
-        """,
-        order_id=order.id,
-        placed_at=order.placed_at,
-        reference=order.reference,
-        units=units,
-        revenue=order.total,
     )
 
 

@@ -121,12 +121,11 @@ _STEPS = {"pending": _reserve, "releasing": _release}
 
 def _confirm(order, lines, total):
     with transaction() as tx:
-        confirmed = database.confirm_order(tx, order.id, subtotal=total, total=total)
+        units = sum(line.quantity for line in lines)
+        confirmed = database.confirm_order(tx, order.id, total=total, units=units)
         if confirmed is None:
             return database.find_order(tx, order.id)
         database.insert_lines(tx, order.id, lines)
-        database.insert_change(tx, order.id, "pending", "confirmed")
-        database.insert_sale(tx, confirmed, sum(line.quantity for line in lines))
         publish(tx, "order.confirmed", confirmed, lines, EVERYBODY)
         outbox.settle(tx, LANE, subject=subject_of(order))
         return confirmed

@@ -6,7 +6,6 @@ from types import SimpleNamespace
 import pytest
 
 from chassis import testing
-from chassis.http import forget_sessions
 from chassis.settings import SERVICES
 from chassis.worker import Worker
 
@@ -18,7 +17,6 @@ def shop(fresh_service):
     services = {name: fresh_service(name) for name in SERVICES}
     for service in services.values():
         service.http_adapter = network
-    forget_sessions()
     network.apps = {
         name: importlib.import_module(f"{name}.app").create_app(services[name]) for name in SERVICES
     }
@@ -32,8 +30,7 @@ def shop(fresh_service):
                 return
         raise AssertionError("the workers find no end")
 
-    yield SimpleNamespace(services=services, apps=network.apps, network=network, work=work)
-    forget_sessions()
+    return SimpleNamespace(services=services, apps=network.apps, network=network, work=work)
 
 
 @pytest.fixture

@@ -126,6 +126,24 @@ def test_what_fails_is_rolled_back_and_the_connection_can_be_used_again(pool, ro
     assert rows("SELECT 1 FROM sales WHERE order_id = 990") == []
 
 
+def test_a_transaction_with_a_failed_statement_is_never_a_success(service, rows):
+    with pytest.raises(RuntimeError, match="rolled back"), transaction() as tx:
+        tx.run("INSERT INTO sales (order_id, state) VALUES (991, 'counted')")
+        with pytest.raises(Duplicate):
+            tx.run("INSERT INTO sales (order_id, state) VALUES (991, 'counted')")
+
+    assert rows("SELECT 1 FROM sales WHERE order_id = 991") == []
+
+
+def test_all_statements_of_a_transaction_are_done_or_none_and_seen_together(pool, rows):
+    with transaction() as tx:
+        tx.run("INSERT INTO sales (order_id, state) VALUES (992, 'counted')")
+        assert rows("SELECT 1 FROM sales WHERE order_id = 992") == []
+        tx.run("INSERT INTO sales (order_id, state) VALUES (993, 'counted')")
+
+    assert rows("SELECT count(*) FROM sales WHERE order_id IN (992, 993)") == [(2,)]
+
+
 def test_a_value_that_is_there_already_is_told_by_its_constraint(service):
     with pytest.raises(Duplicate) as refused, transaction() as tx:
         for _ in range(2):

@@ -7,7 +7,6 @@ from types import SimpleNamespace
 import pytest
 
 from chassis import testing
-from chassis.http import forget_sessions
 from chassis.worker import Worker
 from microservice1.app import create_app as create_users
 from microservice2.app import create_app as create_products
@@ -34,7 +33,6 @@ def network(fresh_service):
 def service(fresh_service, network):
     service = fresh_service("microservice3")
     service.http_adapter = network
-    forget_sessions()
     return service
 
 

@@ -78,7 +78,7 @@ def _as_orders(neighbour, tmp_path):
     service = testing.make_service("microservice3", "", keys, internal_url=neighbour.url)
     with service.active():
         yield
-    http.forget_sessions()
+    service.http_adapter.close()
 
 
 def ok(text="{}"):
@@ -228,16 +228,26 @@ def test_nothing_of_the_environment_is_used(neighbour, monkeypatch):
     assert len(neighbour.seen) == 1
 
 
-def test_a_thread_keeps_its_connection_and_shares_it_with_nobody(neighbour):
-    neighbour.answers = [ok()]
+def test_connections_stay_open_and_no_two_threads_use_one_at_once(neighbour):
+    both_are_here = threading.Barrier(2)
+
+    def answer(handler):
+        callers.append(handler.client_address)
+        if len(callers) <= 2:
+            both_are_here.wait(1)
+        handler.send_response(200)
+        handler.send_header("Content-Length", "2")
+        handler.end_headers()
+        handler.wfile.write(b"{}")
+
+    callers = []
+    neighbour.answers = [answer]
     service = context.service.get()
-    sessions = []
 
     def call():
         with service.active():
-            products.get("/products/1")
-            products.get("/products/1")
-            sessions.append(http._session(service))
+            for _ in range(3):
+                products.get("/products/1")
 
     threads = [threading.Thread(target=call) for _ in range(2)]
     for thread in threads:
@@ -245,6 +255,5 @@ def test_a_thread_keeps_its_connection_and_shares_it_with_nobody(neighbour):
     for thread in threads:
         thread.join()
 
-    assert len({id(session) for session in sessions}) == 2
-    for session in sessions:
-        session.close()
+    assert len(callers) == 6
+    assert len(set(callers)) == 2
