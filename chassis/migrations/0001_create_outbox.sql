@@ -15,7 +15,7 @@ CREATE TABLE outbox (
     created_at  timestamptz NOT NULL DEFAULT now()
 );
 
-CREATE INDEX outbox_due ON outbox (lane, due_at) WHERE state = 'waiting';
+CREATE INDEX outbox_due ON outbox (lane, due_at, id) WHERE state = 'waiting';
 CREATE INDEX outbox_order ON outbox (lane, subject, id) WHERE state = 'waiting';
 
 -- Wakes the lanes that have something due; what is held until later wakes nobody.

@@ -1,6 +1,5 @@
 """Moving an order on, or back."""
 
-from chassis import outbox
 from chassis.database import transaction
 from chassis.errors import Forbidden
 from chassis.http import NeighbourUnavailable
@@ -54,7 +53,7 @@ def _cancel(caller, order):
     except NeighbourUnavailable:
         if lease is not None:
             with transaction() as tx:
-                outbox.hand_over(tx, lease)
+                saga.hand_over(tx, order, lease)
     with transaction() as tx:
         return described(order, saga.lines_of(tx, order))
 

@@ -1,6 +1,6 @@
 """Placing an order."""
 
-from chassis import outbox, service, wire
+from chassis import service, wire
 from chassis.database import Duplicate, transaction
 from chassis.errors import Forbidden
 from chassis.http import NeighbourUnavailable
@@ -62,5 +62,5 @@ def _leave_to_the_worker(order, lease):
     """Promise the order to the client, unless it was refused meanwhile."""
     with transaction() as tx:
         shown = database.show_order(tx, order.id) or database.find_order(tx, order.id)
-        outbox.hand_over(tx, lease)
+        saga.hand_over(tx, order, lease)
         return shown, saga.lines_of(tx, shown)

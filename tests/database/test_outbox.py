@@ -169,6 +169,32 @@ def test_a_failure_holds_up_its_own_subject_only(enqueue, service):
     assert seen == ['"b1"']
 
 
+def test_a_lease_costs_the_same_however_much_waits(service, rows):
+    """Nor does settling one; all without statistics on the table, as after a sudden backlog."""
+    with transaction() as tx:
+        tx.run(
+            """
+            INSERT INTO outbox (lane, subject, message, request_id)
+            SELECT 'work', 'order/' || number, '1', 'test'
+              FROM generate_series(1, 2000) AS number
+            """
+        )
+
+    def read_by(action):
+        before = rows(_ROWS_READ)
+        with transaction() as tx:
+            action(tx)
+            tx.run("SELECT pg_stat_force_next_flush()")
+        return rows(_ROWS_READ)[0][0] - before[0][0]
+
+    read_by(lambda _tx: None)  # what was read before is counted now
+    assert read_by(lambda tx: outbox.lease_messages(tx, "work", 10)) < 100
+    assert read_by(lambda tx: outbox.settle(tx, "work", subject="order/1500")) < 10
+
+
+_ROWS_READ = "SELECT idx_tup_fetch + seq_tup_read FROM pg_stat_user_tables WHERE relname = 'outbox'"
+
+
 def test_whoever_listens_hears_at_once_which_lane_has_something(enqueue, service):
     with listening("outbox") as notified:
         assert notified(0.05) == set()
@@ -184,7 +210,7 @@ def test_a_held_task_wakes_nobody_until_it_is_handed_over(service):
             lease = outbox.enqueue_held(tx, "work", subject="a", message="one")
         assert notified(0.2) == set()
         with transaction() as tx:
-            outbox.hand_over(tx, lease)
+            outbox.hand_over(tx, "work", subject="a", lease=lease)
         assert notified(5) == {"work"}
 
 
