@@ -90,12 +90,14 @@ def transaction():
 class Transaction:
     """Statements inside one transaction. Values are always bound, by name: `%(name)s`.
 
-    BEGIN goes with the first statement: psycopg2's own would be a message and an answer more.
+    Statements of which nothing is asked wait and travel together: BEGIN and what was queued go with
+    the next statement or with COMMIT. A round trip costs more than most statements do.
     """
 
     def __init__(self, connection):
         self._cursor = connection.cursor()
         self._has_begun = False
+        self._queued = []
 
     def one(self, row_class, sql, **values):
         """Return the first row as a `row_class` (a dataclass with the columns' names), or None."""
@@ -125,10 +127,17 @@ class Transaction:
         self._execute(sql, values)
         return self._cursor.rowcount
 
+    def queue(self, sql, **values):
+        """Execute a statement with the next one or with COMMIT, in the order of the calls.
+
+        For writes of which nothing is asked. What they raise comes from there.
+        """
+        self._queued.append(self._cursor.mogrify(sql, values))
+
     def commit(self):
         """Raises RuntimeError if the server rolled back: a failed statement was passed over."""
-        if self._has_begun:
-            self._cursor.execute("COMMIT")
+        if self._has_begun or self._queued:
+            self._execute("COMMIT", None)
             if self._cursor.statusmessage != "COMMIT":
                 raise RuntimeError("A statement had failed, so the transaction was rolled back")
 
@@ -140,11 +149,13 @@ class Transaction:
         self._cursor.close()
 
     def _execute(self, sql, values):
+        statements = [*self._queued, self._cursor.mogrify(sql, values)]
+        self._queued.clear()
         if not self._has_begun:
-            sql = f"BEGIN; {sql}"
+            statements.insert(0, b"BEGIN")
             self._has_begun = True
         try:
-            self._cursor.execute(sql, values)
+            self._cursor.execute(b"; ".join(statements))
         except psycopg2.errors.UniqueViolation as error:
             raise Duplicate(error.diag.constraint_name) from None
         except (psycopg2.IntegrityError, psycopg2.DataError) as error:

@@ -72,7 +72,7 @@ def enqueue_held(tx, lane, *, subject, message):
 
 def settle(tx, lane, *, subject):
     """The task of that lane and subject is done, whoever did it."""
-    tx.run(
+    tx.queue(
         """
         DELETE FROM outbox
          WHERE lane = %(lane)s
@@ -113,7 +113,7 @@ def lease_messages(tx, lane, limit):
     # min(id), where NOT EXISTS would say it better: without statistics, as after a sudden backlog,
     # the planner joins that by lane alone, and the cost grows with the square of what waits.
     # What this transaction writes may be lost in a crash: the row is then leased once more.
-    tx.run("SET LOCAL synchronous_commit = off")
+    tx.queue("SET LOCAL synchronous_commit = off")
     return tx.all(
         Message,
         """
@@ -150,8 +150,8 @@ def lease_messages(tx, lane, limit):
 
 def delivered(tx, messages):
     """These messages are done. Rows whose lease went to somebody else stay theirs."""
-    tx.run("SET LOCAL synchronous_commit = off")
-    tx.run(
+    tx.queue("SET LOCAL synchronous_commit = off")
+    tx.queue(
         """
         DELETE FROM outbox
          WHERE id = ANY(%(ids)s)
@@ -164,7 +164,7 @@ def delivered(tx, messages):
 
 def postponed(tx, message, *, seconds, reason):
     """Try this message again in so many seconds."""
-    tx.run(
+    tx.queue(
         """
         UPDATE outbox
            SET due_at = now() + make_interval(secs => %(seconds)s),
@@ -182,7 +182,7 @@ def postponed(tx, message, *, seconds, reason):
 
 def refused(tx, message, *, reason):
     """The receiver has refused this message for good: keep it as a dead letter, with the reason."""
-    tx.run(
+    tx.queue(
         """
         UPDATE outbox
            SET state = 'dead',
@@ -220,7 +220,7 @@ def backlog(tx):
 
 
 def _insert(tx, lanes, subject, message, *, held_seconds, lease):
-    tx.run(
+    tx.queue(
         """
         INSERT INTO outbox (lane, subject, message, request_id, traceparent, due_at, lease)
         SELECT lane, %(subject)s, %(message)s::json, %(request_id)s, %(traceparent)s,

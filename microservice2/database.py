@@ -236,7 +236,7 @@ def find_reservation(tx, order_id):
 
 
 def update_reservation(tx, order_id, *, state, refusal=None):
-    tx.run(
+    tx.queue(
         """
         UPDATE reservations
            SET state = %(state)s,
@@ -276,7 +276,7 @@ def return_stock(tx, quantities):
 
 
 def _move_stock(tx, deltas):
-    tx.run(
+    tx.queue(
         """
         UPDATE products
            SET stock = stock + moved.delta
@@ -290,7 +290,7 @@ def _move_stock(tx, deltas):
 
 def insert_reserved_items(tx, order_id, items):
     """Write down the lines of a reservation, in their order. items: ReservedItem."""
-    tx.run(
+    tx.queue(
         """
         INSERT INTO reservation_items (order_id, line, product_id, quantity, sku, name, price)
         SELECT %(order_id)s, line - 1, product_id, quantity, sku, name, price
@@ -349,7 +349,7 @@ def cancel_sale(tx, order_id):
 
 def add_units_sold(tx, units):
     """Add to the units sold of each product. units: {product_id: difference}."""
-    tx.run(
+    tx.queue(
         """
         UPDATE products
            SET units_sold = units_sold + sold.units

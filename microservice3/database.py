@@ -181,7 +181,7 @@ def move_order(tx, order_id, states, to, *, reason=None, refusal=None):
 
 
 def insert_lines(tx, order_id, lines):
-    tx.run(
+    tx.queue(
         """
         INSERT INTO order_items
                (order_id, line, product_id, sku, name, quantity, unit_price, line_total)
@@ -216,7 +216,7 @@ def list_lines(tx, order_id):
 
 
 def insert_change(tx, order_id, from_status, to_status, reason=None):
-    tx.run(
+    tx.queue(
         """
         INSERT INTO order_history (order_id, from_status, to_status, reason)
         VALUES (%(order_id)s, %(from_status)s, %(to_status)s, %(reason)s)
@@ -251,7 +251,7 @@ def list_changes(tx, order_id):
 
 
 def delete_sale(tx, order_id):
-    tx.run("DELETE FROM sales WHERE order_id = %(order_id)s", order_id=order_id)
+    tx.queue("DELETE FROM sales WHERE order_id = %(order_id)s", order_id=order_id)
 
 
 def list_days_of_sales(tx, *, since, until, prefix):

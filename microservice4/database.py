@@ -63,7 +63,7 @@ def update_contact(tx, user_id, *, username, email, full_name, version):
 
 def bury_contact(tx, user_id):
     """Forget name and address, and remember that the user has left."""
-    tx.run(
+    tx.queue(
         """
         UPDATE contacts
            SET username = NULL,
@@ -169,7 +169,7 @@ def list_waiting_for_contact(tx, user_id):
 
 def update_fate(tx, notification_id, fate):
     """Write down what becomes of a notification; the e-mail of one that had one stays readable."""
-    tx.run(
+    tx.queue(
         """
         UPDATE notifications
            SET status = %(status)s,
@@ -186,7 +186,7 @@ def update_fate(tx, notification_id, fate):
 
 def suppress_queued(tx, user_id, reason):
     """Suppress what is still to be sent to a user."""
-    tx.run(
+    tx.queue(
         """
         UPDATE notifications
            SET status = 'suppressed',
@@ -200,7 +200,7 @@ def suppress_queued(tx, user_id, reason):
 
 
 def record_sent(tx, notification_id):
-    tx.run(
+    tx.queue(
         """
         UPDATE notifications
            SET status = 'sent',
@@ -223,7 +223,7 @@ def record_silence(tx, notification_id, reason):
 
 def _record_attempt(tx, notification_id, status, reason):
     """Count a try that brought nothing; what was suppressed meanwhile stays so."""
-    tx.run(
+    tx.queue(
         """
         UPDATE notifications
            SET status = %(status)s,

@@ -144,6 +144,33 @@ def test_all_statements_of_a_transaction_are_done_or_none_and_seen_together(pool
     assert rows("SELECT count(*) FROM sales WHERE order_id IN (992, 993)") == [(2,)]
 
 
+def test_what_is_queued_is_done_in_order_and_with_the_next_statement(pool, rows):
+    with transaction() as tx:
+        tx.queue("INSERT INTO sales (order_id, state) VALUES (%(id)s, 'counted')", id=994)
+        tx.queue("UPDATE sales SET state = 'cancelled' WHERE order_id = %(id)s", id=994)
+        assert tx.value("SELECT state FROM sales WHERE order_id = 994") == "cancelled"
+        tx.queue("INSERT INTO sales (order_id, state) VALUES (995, 'counted')")
+
+    assert rows("SELECT count(*) FROM sales WHERE order_id IN (994, 995)") == [(2,)]
+
+
+def test_what_is_queued_is_forgotten_when_the_transaction_fails(pool, rows):
+    with pytest.raises(ZeroDivisionError), transaction() as tx:
+        tx.queue("INSERT INTO sales (order_id, state) VALUES (996, 'counted')")
+        1 / 0  # noqa: B018
+
+    assert rows("SELECT 1 FROM sales WHERE order_id = 996") == []
+
+
+def test_what_is_queued_and_refused_fails_the_transaction_as_a_whole(service, rows):
+    with pytest.raises(Duplicate), transaction() as tx:
+        tx.run("INSERT INTO sales (order_id, state) VALUES (997, 'counted')")
+        tx.queue("INSERT INTO sales (order_id, state) VALUES (997, 'counted')")
+        tx.queue("INSERT INTO sales (order_id, state) VALUES (998, 'counted')")
+
+    assert rows("SELECT 1 FROM sales WHERE order_id IN (997, 998)") == []
+
+
 def test_a_value_that_is_there_already_is_told_by_its_constraint(service):
     with pytest.raises(Duplicate) as refused, transaction() as tx:
         for _ in range(2):
