@@ -5,17 +5,17 @@ sent again, with growing pauses, until there is a definite answer or patience en
 because every write here has a natural key: the repeat of one that did happen is a 409.
 """
 
-import json
 import logging
 import random
 import threading
 import time
 from collections.abc import Callable
 from dataclasses import dataclass, field
-from decimal import Decimal
 from typing import Any
 
 import requests
+
+from chassis import wire
 
 CONNECT_SECONDS = 3.05
 ANSWER_SECONDS = 10
@@ -59,7 +59,9 @@ class Answer:
         if not isinstance(self.body, dict):
             return str(self.status)
         said = [self.body.get("detail") or self.body.get("title")]
-        said += [to_json(self.body[key]) for key in ("errors", "lines") if key in self.body]
+        said += [
+            wire.dumps(self.body[key]).decode() for key in ("errors", "lines") if key in self.body
+        ]
         return f"{self.status} {self.code}: " + " ".join(text for text in said if text)
 
 
@@ -88,7 +90,7 @@ class Transport:
         return self.call("GET", path, params=params)
 
     def post(self, path: str, body: dict) -> Answer:
-        return self.call("POST", path, data=to_json(body).encode())
+        return self.call("POST", path, data=wire.dumps(body))
 
     def call(self, method: str, path: str, *, params=None, data=None) -> Answer:
         """Return a definite answer: 2xx, or a 4xx. Raises Failed when there is none to be had."""
@@ -116,7 +118,7 @@ class Transport:
             raise Stopped
 
     def _log_in(self) -> Token:
-        data = to_json({"username": self.username, "password": self.password}).encode()
+        data = wire.dumps({"username": self.username, "password": self.password})
         asked_at = time.monotonic()
         answer = self._insist("POST", TOKENS, None, None, data)
         if not answer.ok:
@@ -186,8 +188,8 @@ def interpret(response: requests.Response) -> Answer | Unknown:
     """
     wait = response.headers.get("Retry-After", "")
     try:
-        body = json.loads(response.content, parse_float=Decimal) if response.content else None
-    except ValueError:
+        body = wire.loads(response.content) if response.content else None
+    except wire.MalformedJson:
         return Unknown(f"{response.status_code} that is no JSON")
     answer = Answer(response.status_code, body)
 
@@ -201,15 +203,3 @@ def interpret(response: requests.Response) -> Answer | Unknown:
 def pause(tries: int) -> float:
     """Return seconds to wait, with full jitter so that the threads do not return in step."""
     return random.uniform(0, min(FIRST_PAUSE_SECONDS * 2**tries, LONGEST_PAUSE_SECONDS))
-
-
-def to_json(value: Any) -> str:
-    """Write JSON with amounts as they stand: the standard library has no way to write a Decimal
-    as a number without passing through a binary float."""
-    if isinstance(value, Decimal):
-        return f"{value:f}"
-    if isinstance(value, dict):
-        return "{" + ",".join(f"{to_json(key)}:{to_json(one)}" for key, one in value.items()) + "}"
-    if isinstance(value, list | tuple):
-        return "[" + ",".join(map(to_json, value)) + "]"
-    return json.dumps(value)

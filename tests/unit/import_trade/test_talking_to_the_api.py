@@ -6,10 +6,8 @@ from decimal import Decimal
 
 import pytest
 import requests
-from hypothesis import given
-from hypothesis import strategies as st
 from import_trade import transport
-from import_trade.transport import Answer, Failed, Stopped, Transport, Unknown, interpret, to_json
+from import_trade.transport import Answer, Failed, Stopped, Transport, Unknown, interpret
 
 
 def response(status, body, **headers):
@@ -77,20 +75,6 @@ def test_a_refusal_is_told_in_the_words_of_the_service():
     )
 
     assert answer.describe() == '422 invalid: No. {"json":{"price":["Too low."]}}'
-
-
-@given(st.decimals(0, Decimal("9999999999.99"), places=2))
-def test_an_amount_crosses_the_wire_exactly(amount):
-    text = to_json({"items": [{"unit_price": amount}]})
-
-    assert json.loads(text, parse_float=Decimal, parse_int=Decimal) == {
-        "items": [{"unit_price": amount}]
-    }
-
-
-@given(st.dictionaries(st.text(), st.text() | st.integers() | st.none() | st.booleans()))
-def test_all_other_values_are_written_as_json_has_them(value):
-    assert json.loads(to_json(value)) == value
 
 
 @pytest.fixture(autouse=True)
