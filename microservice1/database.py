@@ -1,11 +1,13 @@
 """Database access: one function, one statement."""
 
-from microservice1.models import User
+from microservice1.models import Redemption, User
 
 _USER = """
           id, username, email, full_name, password_hash, role, points, points_balance, status,
           version, created_at, updated_at
 """
+
+_REDEMPTION = "order_id, state, user_id, points, balance"
 
 _MATCHING = """
        WHERE (%(username)s::text IS NULL OR lower(username) = lower(%(username)s))
@@ -187,6 +189,57 @@ def find_order_points(tx, order_id, kind):
         "SELECT points FROM points_entries WHERE order_id = %(order_id)s AND kind = %(kind)s",
         order_id=order_id,
         kind=kind,
+    )
+
+
+def claim_redemption(tx, order_id, *, state, user_id=None, points=None):
+    """Insert and return the order's redemption, or None if it has one already."""
+    return tx.one(
+        Redemption,
+        f"""
+        INSERT INTO redemptions (order_id, state, user_id, points)
+        VALUES (%(order_id)s, %(state)s, %(user_id)s, %(points)s)
+            ON CONFLICT DO NOTHING
+        RETURNING {_REDEMPTION}
+        """,
+        order_id=order_id,
+        state=state,
+        user_id=user_id,
+        points=points,
+    )
+
+
+def find_redemption(tx, order_id):
+    return tx.one(
+        Redemption,
+        f"SELECT {_REDEMPTION} FROM redemptions WHERE order_id = %(order_id)s",
+        order_id=order_id,
+    )
+
+
+def lock_redemption(tx, order_id):
+    """Return the order's redemption, its row locked until the end of the transaction, or None."""
+    return tx.one(
+        Redemption,
+        f"SELECT {_REDEMPTION} FROM redemptions WHERE order_id = %(order_id)s FOR UPDATE",
+        order_id=order_id,
+    )
+
+
+def update_redemption(tx, order_id, *, state, balance=None):
+    return tx.one(
+        Redemption,
+        f"""
+           UPDATE redemptions
+              SET state = %(state)s,
+                  balance = %(balance)s,
+                  updated_at = now()
+            WHERE order_id = %(order_id)s
+        RETURNING {_REDEMPTION}
+        """,
+        order_id=order_id,
+        state=state,
+        balance=balance,
     )
 
 
