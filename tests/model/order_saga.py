@@ -303,3 +303,18 @@ def _stuck(worlds, into):
                 live.add(before)
                 todo.append(before)
     return len(worlds) - len(live)
+
+
+def moves_of_one_order():
+    """Return {(before, after)} for every move that one order can make, with points and without."""
+    found, todo = set(), [Order(points=True), Order(points=False)]
+    known = set(todo)
+    while todo:
+        order = todo.pop()
+        for in_stock in (True, False):
+            for _, changed, _ in moves(order, in_stock):
+                found.add((order, changed))
+                if changed not in known:
+                    known.add(changed)
+                    todo.append(changed)
+    return found
