@@ -150,9 +150,9 @@ def sign_in(body):
 @public
 @tokens.arguments(RefreshToken)
 @tokens.response(200, TokensView)
-@tokens.alt_response(401, description="The refresh token is unknown, expired or revoked")
+@tokens.alt_response(401, description="The refresh token is unknown, used, expired or revoked")
 def refresh_session(body):
-    """Get a new access token; the refresh token stays the same"""
+    """Get new tokens; the given one works 10 s longer, and used later it ends the session"""
     return sessions.refresh(**body), NO_STORE
 
 
@@ -161,7 +161,7 @@ def refresh_session(body):
 @tokens.arguments(RefreshToken)
 @tokens.response(204)
 def sign_out(body):
-    """Sign out: the refresh token is no longer valid"""
+    """Sign out: no refresh token of this session is valid any longer"""
     sessions.sign_out(**body)
 
 

@@ -37,3 +37,17 @@ class Redemption:
     user_id: int | None
     points: int | None
     balance: int | None
+
+
+@dataclass(frozen=True, slots=True)
+class Session:
+    """A session as the refresh token that was presented finds it, its row locked.
+
+    is_current: it is one of those issued last. is_previous: one of those that they replaced.
+    """
+
+    id: int
+    user_id: int
+    is_current: bool
+    is_previous: bool
+    seconds_since_rotation: float

@@ -113,8 +113,8 @@ class Credentials(Schema):
 
 class RefreshToken(Schema):
     refresh_token = Text(
-        "What `POST /tokens` has given",
-        "qh3cWc1Yx0mEJvZ0oZ7Qy1m0Yk0c9l3W0N0n6b1r2sE",
+        "What `POST /tokens` or the last refresh has given",
+        "3cWc1Yx0mEJvZ0oZ7Qy1mA.qh3cWc1Yx0mEJvZ0oZ7Qy1m0Yk0c9l3W0N0n6b1r2sE",
         max=200,
         required=True,
     )
