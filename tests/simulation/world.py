@@ -23,6 +23,7 @@ FAULTS = {
     "answer lost": 8,
     "delayed": 6,
     "twice": 5,
+    "slow": 12,
     "caller dies before": 2,
     "caller dies after": 3,
 }
@@ -34,21 +35,28 @@ class Died(BaseException):
 
 
 class BadNetwork(testing.Network):
-    """Loses, delays and repeats calls. `faithful` ends that. `sent` is all that ever was sent."""
+    """Loses, delays and repeats calls. `faithful` ends that. `sent` is all that ever was sent.
 
-    def __init__(self, dice):
+    Who is `away` gets no call, for as long as that lasts.
+    """
+
+    def __init__(self, dice, meanwhile, tell):
         super().__init__()
+        self.tell = tell
+        self.meanwhile = meanwhile
         self._dice = dice
         self.faithful = False
+        self.away = set()
         self.sent = []
-        self.told = []
 
     def send(self, request, **_arguments):
         self.sent.append(request)
         fault = (
             "none" if self.faithful else self._dice.choices(*zip(*FAULTS.items(), strict=True))[0]
         )
-        self.told.append(f"{request.method} {request.url.partition('/api/')[2]}: {fault}")
+        if not self.faithful and self._receiver(request.url)[0] in self.away:
+            fault = "lost on the way"
+        self.tell(f"  {request.method} {request.url.partition('/api/')[2]}: {fault}")
         if fault == "caller dies before":
             raise Died
         if fault in ("lost on the way", "delayed"):  # what is delayed may be repeated from `sent`
@@ -56,6 +64,8 @@ class BadNetwork(testing.Network):
         answer = self.deliver(request)
         if fault == "twice":
             answer = self.deliver(request)
+        if fault == "slow":
+            self.meanwhile()
         if fault == "caller dies after":
             raise Died
         if fault == "answer lost":
@@ -77,7 +87,7 @@ class World:
         self.dice = Random(seed)
         self.keys = keys
         self.services = services
-        self.network = BadNetwork(self.dice)
+        self.network = BadNetwork(self.dice, meanwhile=self._meanwhile, tell=self.tell)
         for service in services.values():
             service.http_adapter = self.network
             service.database.connection = self._mortal(partial(Pool.connection, service.database))
@@ -89,6 +99,7 @@ class World:
         self.answers = []  # of all orders that were tried: (what was asked, what came back or None)
         self.seen = {}  # what a client saw of each order, in order
         self.story = []
+        self._waiting = 0
 
     def furnish(self, products=2, users=2):
         """Put a little on the shelves, and let a few customers with a few points in."""
@@ -112,6 +123,9 @@ class World:
         self.work_until_quiet()
         self.network.faithful = False
 
+    def tell(self, what):
+        self.story.append(what)
+
     def admin(self, name):
         return testing.Client(self.apps[name], testing.user_token(self.keys, 10**6, "admin"))
 
@@ -120,22 +134,31 @@ class World:
 
     def step(self):
         action = self.dice.choices(
-            [self._order, self._cancel, self._move_by_hand, self._look, self._work, self._repeat],
-            [3, 2, 1, 2, 8, 3],
+            [
+                self._order,
+                self._cancel,
+                self._move_by_hand,
+                self._look,
+                self._work,
+                self._repeat,
+                self._come_or_go,
+            ],
+            [3, 3, 1, 2, 5, 4, 3],
         )[0]
-        self.network.told.clear()
+        self.story.append(f"{action.__name__.strip('_')} ...")
         try:
             said = action()
         except Died:
             said = "died"
-        self.story.append(f"{action.__name__.strip('_')}: {said} {self.network.told or ''}")
+        self.story.append(f"... {action.__name__.strip('_')}: {said}")
 
     def heal(self):
-        """End all faults, let whatever was sent arrive once more, and let everything finish."""
+        """End all faults, let everything finish, and then all that was ever sent come once more."""
         self.network.faithful = True
         late = list(self.network.sent)
         self.dice.shuffle(late)
-        for request in late[:20]:
+        self.work_until_quiet()
+        for request in late:
             self.network.deliver(request)
         self.work_until_quiet()
         for order_id in list(self.seen):
@@ -217,6 +240,20 @@ class World:
         except requests.RequestException as silence:
             return f"{request.method} {request.url}: {silence}"
         return f"{request.method} {request.url}"
+
+    def _meanwhile(self):
+        """While somebody waits for an answer that is on its way, others go on."""
+        if self._waiting < 2:
+            self._waiting += 1
+            try:
+                self.step()
+            finally:
+                self._waiting -= 1
+
+    def _come_or_go(self):
+        """Somebody is away for a while, or comes back."""
+        self.network.away ^= {self.dice.choice(["microservice1", "microservice2"])}
+        return f"away: {sorted(self.network.away)}"
 
     def _mortal(self, connection):
         """Processes die before a transaction or right after it, not in the midst of a statement."""
