@@ -20,7 +20,10 @@ LEASE_SECONDS = 8
 
 @dataclass(frozen=True, slots=True)
 class Message:
-    """A leased row. `lease` is the fencing token: who lost it can no longer settle the row."""
+    """A leased row. `lease` is the fencing token: who lost it can no longer settle the row.
+
+    is_overdue: it has waited too long, and nobody was told of that yet.
+    """
 
     id: int
     lane: str
@@ -30,6 +33,7 @@ class Message:
     traceparent: str | None
     attempts: int
     lease: str
+    is_overdue: bool
 
 
 def publish(tx, event_type, *, subject, data, to):
@@ -139,7 +143,7 @@ def lease_messages(tx, lane, limit):
                          FOR UPDATE SKIP LOCKED
                   )
         RETURNING id, lane, subject, message::text AS body, request_id, traceparent, attempts,
-                  lease::text
+                  lease::text, coalesce(alarm_at <= now(), false) AS is_overdue
         """,
         lane=lane,
         limit=limit,
@@ -177,6 +181,39 @@ def postponed(tx, message, *, seconds, reason):
         lease=message.lease,
         seconds=seconds,
         reason=reason,
+    )
+
+
+def put_back(tx, messages, *, seconds, reason):
+    """These messages of one lease were not tried, which is no attempt; again in so many seconds."""
+    tx.queue(
+        """
+        UPDATE outbox
+           SET due_at = now() + make_interval(secs => %(seconds)s),
+               lease = NULL,
+               attempts = attempts - 1,
+               last_error = %(reason)s
+         WHERE id = ANY(%(ids)s)
+           AND lease = %(lease)s
+        """,
+        ids=[message.id for message in messages],
+        lease=messages[0].lease,
+        seconds=seconds,
+        reason=reason,
+    )
+
+
+def alarm_given(tx, message):
+    """Somebody was told that this message is overdue; once is enough. Call it under the lease."""
+    tx.queue(
+        """
+        UPDATE outbox
+           SET alarm_at = NULL
+         WHERE id = %(id)s
+           AND lease = %(lease)s
+        """,
+        id=message.id,
+        lease=message.lease,
     )
 
 
