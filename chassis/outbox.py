@@ -235,6 +235,102 @@ def refused(tx, message, *, reason):
 
 
 @dataclass(frozen=True, slots=True)
+class DeadLetter:
+    """A message that was refused for good. event_id, event_type: None if it is no event."""
+
+    id: int
+    lane: str
+    subject: str
+    event_id: str | None
+    event_type: str | None
+    reason: str
+    attempts: int
+    created_at: datetime
+    message: object
+
+
+_DEAD_LETTER = """
+          id, lane, subject, message->>'id' AS event_id, message->>'type' AS event_type,
+          last_error AS reason, attempts, created_at, message
+"""
+
+
+def count_dead_letters(tx):
+    """Return how many there are."""
+    return tx.value("SELECT count(*) FROM outbox WHERE state = 'dead'")
+
+
+def list_dead_letters(tx, *, limit, offset):
+    """Return DeadLetters, the oldest first."""
+    return tx.all(
+        DeadLetter,
+        f"""
+        SELECT {_DEAD_LETTER}
+          FROM outbox
+         WHERE state = 'dead'
+         ORDER BY id
+         LIMIT %(limit)s
+        OFFSET %(offset)s
+        """,
+        limit=limit,
+        offset=offset,
+    )
+
+
+def find_dead_letter(tx, letter_id):
+    """Return a DeadLetter or None."""
+    return tx.one(
+        DeadLetter,
+        f"""
+        SELECT {_DEAD_LETTER}
+          FROM outbox
+         WHERE id = %(id)s
+           AND state = 'dead'
+        """,
+        id=letter_id,
+    )
+
+
+def replay_dead_letter(tx, letter_id):
+    """Let the worker try a dead letter anew, at once. Returns it as it was, or None.
+
+    It goes before what waits of its subject, as it would have; what went out meanwhile, went.
+    """
+    letter = find_dead_letter(tx, letter_id)
+    replayed = tx.value(
+        """
+           WITH due AS (
+                       UPDATE outbox
+                          SET state = 'waiting',
+                              due_at = now(),
+                              attempts = 0,
+                              alarm_at = now() + interval '5 minutes'
+                        WHERE id = %(id)s
+                          AND state = 'dead'
+                    RETURNING lane
+                )
+         SELECT pg_notify('outbox', lane) IS NOT NULL FROM due
+        """,
+        id=letter_id,
+    )
+    return letter if replayed else None
+
+
+def discard_dead_letter(tx, letter_id):
+    """Delete a dead letter. Returns the DeadLetter that was deleted, or None."""
+    return tx.one(
+        DeadLetter,
+        f"""
+           DELETE FROM outbox
+            WHERE id = %(id)s
+              AND state = 'dead'
+        RETURNING {_DEAD_LETTER}
+        """,
+        id=letter_id,
+    )
+
+
+@dataclass(frozen=True, slots=True)
 class Backlog:
     waiting: int
     dead: int

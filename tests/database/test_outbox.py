@@ -388,3 +388,22 @@ def test_a_step_of_a_saga_is_never_a_dead_letter_whatever_is_answered(enqueue, s
     ).step("work")
 
     assert rows("SELECT state FROM outbox") == [("waiting",)]
+
+
+def test_a_replayed_letter_goes_before_what_waits_of_its_subject_and_wakes_its_lane(
+    enqueue, service
+):
+    enqueue("a", "first")
+    Worker(service, {"work": failing_with(Refused("no"))}).step("work")
+    enqueue("a", "second")
+    with transaction() as tx:
+        [letter] = outbox.list_dead_letters(tx, limit=10, offset=0)
+    seen = []
+
+    with listening("outbox") as notified:
+        with transaction() as tx:
+            assert outbox.replay_dead_letter(tx, letter.id) == letter
+        assert notified(5) == {"work"}
+    deliver_all(Worker(service, {"work": lambda message: seen.append(message.body)}))
+
+    assert seen == ['"first"', '"second"']

@@ -69,7 +69,7 @@ def test_every_script_tells_what_it_does_and_does_nothing(script, tmp_path):
     assert not (tmp_path / "var").exists()
 
 
-@pytest.mark.parametrize("script", ["status", "logs", "token", "restart"])
+@pytest.mark.parametrize("script", ["status", "logs", "token", "restart", "dead-letters"])
 def test_a_script_that_needs_a_stack_says_how_to_get_one(script, tmp_path):
     answer = run(
         PROJECT / "scripts" / script, env={**os.environ, "QUARTET_VAR": str(tmp_path / "var")}
