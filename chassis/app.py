@@ -5,12 +5,14 @@ import flask
 from chassis import (
     api,
     auth,
+    dead_letters,
     docs,
     health,
     logs,
     metrics_endpoint,
     problems,
     settings,
+    shedding,
     tracing,
 )
 from chassis.service import Service
@@ -36,13 +38,14 @@ def create_service(name, *, title, description, blueprints, service=None):
     tracing.init_app(app)
     metrics_endpoint.init_app(app)
     problems.init_app(app)
+    shedding.init_app(app)
     auth.init_app(app)
     app.before_request(_bound_the_body)
     documented = api.init_app(
         app, title=title, description=description, prefix=service.settings.prefix
     )
     docs.init_app(app, title=title)
-    for blueprint in (*blueprints, health.health):
+    for blueprint in (*blueprints, dead_letters.dead_letters, health.health):
         documented.register_blueprint(blueprint)
     app.wsgi_app = _WithService(app.wsgi_app, service)
     _refuse_unguarded(app)

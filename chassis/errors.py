@@ -3,6 +3,8 @@
 They know their HTTP status so that nobody has to map them twice, and nothing else of HTTP.
 """
 
+import math
+
 
 class Problem(Exception):
     """What went wrong, in the terms of RFC 9457.
@@ -54,8 +56,13 @@ class Invalid(Problem):
 class Unavailable(Problem):
     """A dependency did not answer: whether it did the work is unknown. Asking again may help.
 
-    retry_after: seconds, the answer's `Retry-After`.
+    pause_seconds: for how long it is of no use to ask again, 0 if that is not known.
     """
 
     status, code, title = 503, "unavailable", "Temporarily unavailable"
-    retry_after = 1
+    pause_seconds = 0
+
+    @property
+    def retry_after(self):
+        """Whole seconds, the answer's `Retry-After`."""
+        return max(1, math.ceil(self.pause_seconds))

@@ -257,6 +257,10 @@ class Rows(_Documented, ma.fields.Field):
         return cut
 
 
+class AnyJson(_Documented, ma.fields.Raw):
+    """Any JSON value, as it stands."""
+
+
 class Query(Schema):
     """The parameters behind the question mark. Each is text; one that is unknown is refused."""
 

@@ -5,17 +5,20 @@
 
 A definite answer is returned (2xx) or raised as RemoteProblem (a 4xx in our own problem shape): the
 neighbour has decided. Everything else, a timeout, a reset, a 5xx, HTML, is NeighbourUnavailable:
-whether the neighbour did the work is unknown.
+whether the neighbour did the work is unknown. A neighbour that does not answer is left alone for a
+while (`chassis.guard`): then the call is not made, which is NotCalled.
 """
 
 import logging
+import re
 import time
+from contextlib import contextmanager
 
 import requests
 from requests.adapters import HTTPAdapter
 from requests.structures import CaseInsensitiveDict
 
-from chassis import context, wire
+from chassis import context, metrics, wire
 from chassis.errors import Problem, Unavailable
 from chassis.settings import prefix_of
 
@@ -25,6 +28,7 @@ CALL_SECONDS = 3.0  # a whole call, both tries
 TRY_SECONDS = 1.4
 CONNECT_SECONDS = 0.5
 PAUSE_SECONDS = 0.05  # before the second try
+LONGEST_PAUSE_SECONDS = 10  # that a neighbour's Retry-After can ask for
 DEADLINE_HEADER = "X-Request-Timeout"  # seconds left, as "2.750"
 
 REPEATABLE = frozenset({"GET", "PUT", "DELETE"})
@@ -53,15 +57,23 @@ class RemoteProblem(Problem):
 
 
 class NeighbourUnavailable(Unavailable):
-    """No definite answer from a neighbour. `neighbour` is its name."""
+    """No definite answer from a neighbour. `neighbour` is its name.
 
-    def __init__(self, neighbour, reason):
+    pause_seconds: how long it has asked to be left alone, at most LONGEST_PAUSE_SECONDS.
+    """
+
+    def __init__(self, neighbour, reason, pause_seconds=0):
         super().__init__(f"{neighbour} did not answer")
         self.neighbour = neighbour
         self.reason = reason
+        self.pause_seconds = pause_seconds
 
     def __str__(self):
         return f"{self.neighbour}: {self.reason}"
+
+
+class NotCalled(NeighbourUnavailable):
+    """The neighbour was not called at all: it is known to be away, or there is no time or place."""
 
 
 class ServiceClient:
@@ -97,21 +109,54 @@ class ServiceClient:
 
     def _call(self, method, path, body=None, content_type="application/json"):
         end = time.monotonic() + _time_for_a_call()
+        guard = context.service.get().guards[self.neighbour]
+        with self._admitted(guard, end):
+            guard.retries.earn()
+            try:
+                return self._try(guard, method, path, body, content_type, end)
+            except NeighbourUnavailable as silence:
+                if method not in REPEATABLE or not _may_try_again(guard, silence, end):
+                    raise
+            time.sleep(PAUSE_SECONDS)
+            return self._try(guard, method, path, body, content_type, end)
+
+    @contextmanager
+    def _admitted(self, guard, end):
+        """Hold a place among the calls to the neighbour. Raises NotCalled if there is none."""
+        if not guard.bulkhead.enter():
+            raise self._not_called("too many calls at once")
         try:
-            return self._try(method, path, body, content_type, end)
+            if time.monotonic() >= end:
+                raise self._not_called("no time left")
+            if seconds := guard.breaker.seconds_shut():
+                raise self._not_called("circuit open", seconds)
+            yield
+        finally:
+            guard.bulkhead.leave()
+
+    def _not_called(self, reason, pause_seconds=0):
+        metrics.calls_not_made().labels(neighbour=self.neighbour, reason=reason).inc()
+        return NotCalled(self.neighbour, reason, pause_seconds)
+
+    def _try(self, guard, method, path, body, content_type, end):
+        """Call once. A definite answer, a refusal too, is a success of the neighbour."""
+        try:
+            answer = self._send(method, path, body, content_type, end)
+        except RemoteProblem:
+            guard.breaker.succeeded()
+            raise
         except NeighbourUnavailable as silence:
             log.warning("no answer", extra={"neighbour": self.neighbour, "reason": silence.reason})
-            time_left = end - time.monotonic()
-            if method not in REPEATABLE or time_left < PAUSE_SECONDS + CONNECT_SECONDS:
-                raise
-        time.sleep(PAUSE_SECONDS)
-        return self._try(method, path, body, content_type, end)
+            if guard.breaker.failed():
+                log.error("circuit open", extra={"neighbour": self.neighbour})
+                metrics.circuits_opened().labels(neighbour=self.neighbour).inc()
+            raise
+        guard.breaker.succeeded()
+        return answer
 
-    def _try(self, method, path, body, content_type, end):
+    def _send(self, method, path, body, content_type, end):
         service = context.service.get()
         seconds = min(TRY_SECONDS, end - time.monotonic())
-        if seconds <= 0:
-            raise NeighbourUnavailable(self.neighbour, "no time left")
         request = requests.PreparedRequest()  # by hand: our own URLs need no parsing and quoting
         request.method = method
         request.url = f"{service.settings.internal_url}{prefix_of(self.neighbour)}{path}"
@@ -153,13 +198,28 @@ class ServiceClient:
         )
         if definite and isinstance(code, str):
             raise RemoteProblem(self.neighbour, status, body)
-        raise NeighbourUnavailable(self.neighbour, f"{status} {code or ''}".strip())
+        raise NeighbourUnavailable(
+            self.neighbour, f"{status} {code or ''}".strip(), _pause_asked_for(answer)
+        )
 
 
 def _time_for_a_call():
     """A quarter of what the request has left stays for what follows from the answer."""
     left = context.seconds_left()
     return CALL_SECONDS if left is None else min(CALL_SECONDS, left * 0.75)
+
+
+def _may_try_again(guard, silence, end):
+    """Whether there is time for a second try, nobody asked us to wait, and few calls need one."""
+    has_time = end - time.monotonic() >= PAUSE_SECONDS + CONNECT_SECONDS
+    is_welcome = guard.breaker.is_closed and not silence.pause_seconds
+    return has_time and is_welcome and guard.retries.spend()
+
+
+def _pause_asked_for(answer):
+    """The seconds of `Retry-After`, as far as they are sensible. Nobody here sends a date."""
+    seconds = answer.headers.get("Retry-After", "")
+    return min(int(seconds), LONGEST_PAUSE_SECONDS) if re.fullmatch("[0-9]{1,9}", seconds) else 0
 
 
 def connections():

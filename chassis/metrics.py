@@ -21,10 +21,42 @@ def _value_class(place):
     return values.MultiProcessValue(lambda: place)
 
 
+@cache
+def calls_not_made():
+    """Return the counter of calls to neighbours that were refused on our own side."""
+    return Counter(
+        "neighbour_calls_not_made_total",
+        "Calls to a neighbour that were not made, by neighbour and reason",
+        ["neighbour", "reason"],
+        registry=None,
+    )
+
+
+@cache
+def circuits_opened():
+    """Return the counter of circuits that opened because the neighbour did not answer."""
+    return Counter(
+        "neighbour_circuits_opened_total",
+        "Circuits that were opened, by neighbour",
+        ["neighbour"],
+        registry=None,
+    )
+
+
+def overdue_counter():
+    """Return the counter of outbox messages that were not delivered for too long, by lane."""
+    return Counter(
+        "outbox_overdue_total",
+        "Messages of the outbox that nobody has answered for 5 minutes, by lane",
+        ["lane"],
+        registry=None,
+    )
+
+
 def delivery_counter():
     """Return the counter of tries of outbox messages, by lane and outcome.
 
-    outcome: delivered, refused, unknown or our_fault.
+    outcome: delivered, refused, unknown, our_fault, or not_called: that was no try.
     """
     return Counter(
         "outbox_deliveries_total",

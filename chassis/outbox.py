@@ -20,7 +20,10 @@ LEASE_SECONDS = 8
 
 @dataclass(frozen=True, slots=True)
 class Message:
-    """A leased row. `lease` is the fencing token: who lost it can no longer settle the row."""
+    """A leased row. `lease` is the fencing token: who lost it can no longer settle the row.
+
+    is_overdue: it has waited too long, and nobody was told of that yet.
+    """
 
     id: int
     lane: str
@@ -30,6 +33,7 @@ class Message:
     traceparent: str | None
     attempts: int
     lease: str
+    is_overdue: bool
 
 
 def publish(tx, event_type, *, subject, data, to):
@@ -139,7 +143,7 @@ def lease_messages(tx, lane, limit):
                          FOR UPDATE SKIP LOCKED
                   )
         RETURNING id, lane, subject, message::text AS body, request_id, traceparent, attempts,
-                  lease::text
+                  lease::text, coalesce(alarm_at <= now(), false) AS is_overdue
         """,
         lane=lane,
         limit=limit,
@@ -180,6 +184,39 @@ def postponed(tx, message, *, seconds, reason):
     )
 
 
+def put_back(tx, messages, *, seconds, reason):
+    """These messages of one lease were not tried, which is no attempt; again in so many seconds."""
+    tx.queue(
+        """
+        UPDATE outbox
+           SET due_at = now() + make_interval(secs => %(seconds)s),
+               lease = NULL,
+               attempts = attempts - 1,
+               last_error = %(reason)s
+         WHERE id = ANY(%(ids)s)
+           AND lease = %(lease)s
+        """,
+        ids=[message.id for message in messages],
+        lease=messages[0].lease,
+        seconds=seconds,
+        reason=reason,
+    )
+
+
+def alarm_given(tx, message):
+    """Somebody was told that this message is overdue; once is enough. Call it under the lease."""
+    tx.queue(
+        """
+        UPDATE outbox
+           SET alarm_at = NULL
+         WHERE id = %(id)s
+           AND lease = %(lease)s
+        """,
+        id=message.id,
+        lease=message.lease,
+    )
+
+
 def refused(tx, message, *, reason):
     """The receiver has refused this message for good: keep it as a dead letter, with the reason."""
     tx.queue(
@@ -194,6 +231,102 @@ def refused(tx, message, *, reason):
         id=message.id,
         lease=message.lease,
         reason=reason,
+    )
+
+
+@dataclass(frozen=True, slots=True)
+class DeadLetter:
+    """A message that was refused for good. event_id, event_type: None if it is no event."""
+
+    id: int
+    lane: str
+    subject: str
+    event_id: str | None
+    event_type: str | None
+    reason: str
+    attempts: int
+    created_at: datetime
+    message: object
+
+
+_DEAD_LETTER = """
+          id, lane, subject, message->>'id' AS event_id, message->>'type' AS event_type,
+          last_error AS reason, attempts, created_at, message
+"""
+
+
+def count_dead_letters(tx):
+    """Return how many there are."""
+    return tx.value("SELECT count(*) FROM outbox WHERE state = 'dead'")
+
+
+def list_dead_letters(tx, *, limit, offset):
+    """Return DeadLetters, the oldest first."""
+    return tx.all(
+        DeadLetter,
+        f"""
+        SELECT {_DEAD_LETTER}
+          FROM outbox
+         WHERE state = 'dead'
+         ORDER BY id
+         LIMIT %(limit)s
+        OFFSET %(offset)s
+        """,
+        limit=limit,
+        offset=offset,
+    )
+
+
+def find_dead_letter(tx, letter_id):
+    """Return a DeadLetter or None."""
+    return tx.one(
+        DeadLetter,
+        f"""
+        SELECT {_DEAD_LETTER}
+          FROM outbox
+         WHERE id = %(id)s
+           AND state = 'dead'
+        """,
+        id=letter_id,
+    )
+
+
+def replay_dead_letter(tx, letter_id):
+    """Let the worker try a dead letter anew, at once. Returns it as it was, or None.
+
+    It goes before what waits of its subject, as it would have; what went out meanwhile, went.
+    """
+    letter = find_dead_letter(tx, letter_id)
+    replayed = tx.value(
+        """
+           WITH due AS (
+                       UPDATE outbox
+                          SET state = 'waiting',
+                              due_at = now(),
+                              attempts = 0,
+                              alarm_at = now() + interval '5 minutes'
+                        WHERE id = %(id)s
+                          AND state = 'dead'
+                    RETURNING lane
+                )
+         SELECT pg_notify('outbox', lane) IS NOT NULL FROM due
+        """,
+        id=letter_id,
+    )
+    return letter if replayed else None
+
+
+def discard_dead_letter(tx, letter_id):
+    """Delete a dead letter. Returns the DeadLetter that was deleted, or None."""
+    return tx.one(
+        DeadLetter,
+        f"""
+           DELETE FROM outbox
+            WHERE id = %(id)s
+              AND state = 'dead'
+        RETURNING {_DEAD_LETTER}
+        """,
+        id=letter_id,
     )
 
 

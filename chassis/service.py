@@ -4,6 +4,7 @@ from contextlib import contextmanager
 
 from chassis import context
 from chassis.database import Pool
+from chassis.guard import guards
 from chassis.http import connections
 from chassis.tokens import Signer, Verifier
 
@@ -12,7 +13,7 @@ class Service:
     """What a process needs to be a service. Nothing is connected or read before its first use.
 
     settings: chassis.settings.Settings. http_adapter carries the calls to neighbours; tests put
-    their neighbours' applications there.
+    their neighbours' applications there. guards: {neighbour: chassis.guard.Guard}.
     """
 
     def __init__(self, settings):
@@ -24,6 +25,7 @@ class Service:
         self.signer = Signer(settings.name, settings.signing_key_file)
         self.verifier = Verifier(settings.name, settings.jwks_file)
         self.http_adapter = connections()
+        self.guards = guards(settings.threads)
 
     @contextmanager
     def active(self):

@@ -25,8 +25,8 @@ class Settings:
 
     name: `microservice1` to `microservice4`. database_url: libpq's URL, without the password.
     internal_url: where the internal listener is, without a path. connections: how many
-    connections to its database each process may hold. mail_from: whom e-mails come from, an
-    address or `Name <address>`.
+    connections to its database each process may hold. threads: how many each process has.
+    mail_from: whom e-mails come from, an address or `Name <address>`.
     """
 
     name: str
@@ -38,6 +38,7 @@ class Settings:
     currency: str = "EUR"
     log_level: str = "INFO"
     connections: int = 3
+    threads: int = 4
     registration: str = "open"
     smtp_url: str = field(default="", repr=False)
     mail_from: str = DEFAULT_MAIL_FROM
@@ -69,6 +70,7 @@ def load(name):
                 "LOG_LEVEL", "INFO", validate=validate.OneOf(["DEBUG", "INFO", "WARNING", "ERROR"])
             ),
             connections=env.int("DATABASE_CONNECTIONS", 3, validate=validate.Range(min=1, max=64)),
+            threads=env.int("THREADS", 4, validate=validate.Range(min=1)),
             registration=env.str(
                 "REGISTRATION", "open", validate=validate.OneOf(["open", "admin"])
             ),

@@ -6,6 +6,7 @@ Services that you add test themselves with this too; `tests/service/conftest.py`
 from urllib.parse import urlsplit
 
 import psycopg2
+import psycopg2.extensions
 import requests
 from requests.adapters import BaseAdapter
 from werkzeug.test import Client as WsgiClient
@@ -41,12 +42,19 @@ def make_database(admin_url, name, database_url):
 
     admin_url: a superuser's, of another database. database_url: of the one to be made.
     """
-    execute(admin_url, f"DROP DATABASE IF EXISTS {name} WITH (FORCE)", f"CREATE DATABASE {name}")
-    connection = psycopg2.connect(database_url)
+    # a new database may take longer than any statement of a service may
+    callback = psycopg2.extensions.get_wait_callback()
+    psycopg2.extensions.set_wait_callback(None)
     try:
-        migrate.migrate(connection, migrate.migrations_of(name), say=lambda _line: None)
+        drop = f"DROP DATABASE IF EXISTS {name} WITH (FORCE)"
+        execute(admin_url, drop, f"CREATE DATABASE {name}")
+        connection = psycopg2.connect(database_url)
+        try:
+            migrate.migrate(connection, migrate.migrations_of(name), say=lambda _line: None)
+        finally:
+            connection.close()
     finally:
-        connection.close()
+        psycopg2.extensions.set_wait_callback(callback)
 
 
 def empty_database(database_url):

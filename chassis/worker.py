@@ -18,7 +18,7 @@ import time
 from chassis import context, inbox, logs, metrics, outbox, settings
 from chassis.database import listening, transaction
 from chassis.errors import Unavailable
-from chassis.http import CALL_SECONDS, RemoteProblem, ServiceClient
+from chassis.http import CALL_SECONDS, NotCalled, RemoteProblem, ServiceClient
 from chassis.service import Service
 
 log = logging.getLogger(__name__)
@@ -72,9 +72,11 @@ class Worker:
     """Empties the lanes of one service's outbox.
 
     lanes: {lane: function of an outbox.Message}. A function returns when the message is done;
-    it raises Refused for a dead letter, Unavailable to be tried again soon, and anything else is a
-    mistake of ours, logged and tried again each minute, so that a mended one heals by itself. It
-    may have a method `together` for several messages at once; if that raises, they go one by one.
+    it raises Refused for a dead letter, Unavailable to be tried again soon, NotCalled for the same
+    without counting an attempt, and anything else is a mistake of ours, logged and tried again each
+    minute, so that a mended one heals by itself. It may have a method `together` for several
+    messages at once; if that raises, they go one by one. A message that is not answered for five
+    minutes is an error in the log, once, and goes on being tried.
     housekeeping: functions without arguments, called once an hour.
     """
 
@@ -85,20 +87,25 @@ class Worker:
         self._wake = {lane: threading.Event() for lane in self.lanes}
         self._stop = threading.Event()
         self._deliveries = metrics.delivery_counter()
+        self._overdue = metrics.overdue_counter()
 
     def step(self, lane):
-        """Deliver what is due in one lane, up to BATCH messages. Returns how many were leased."""
+        """Deliver what is due in one lane, up to BATCH messages. Returns how many were tried."""
         leased_until = time.monotonic() + outbox.LEASE_SECONDS
         with transaction() as tx:
             messages = outbox.lease_messages(tx, lane, BATCH)
-        if self._delivered_together(lane, messages):
-            done = messages
-        else:
-            done = self._delivered_one_by_one(messages, leased_until)
+        outcomes = self._deliver_together(lane, messages)
+        if outcomes is None:
+            outcomes = self._deliver_one_by_one(messages, leased_until)
+        done = [
+            message
+            for message, outcome in zip(messages, outcomes, strict=True)
+            if outcome == "delivered"
+        ]
         if done:
             with transaction() as tx:
                 outbox.delivered(tx, done)
-        return len(messages)
+        return len(messages) - outcomes.count("not_called")
 
     def run(self):
         """Work until `stop` is called, then finish what is in hand."""
@@ -125,32 +132,38 @@ class Worker:
         self._stop.set()
         self._wake_all()
 
-    def _delivered_together(self, lane, messages):
-        """Deliver all messages by one call, if the lane can. False if that is still to be done."""
+    def _deliver_together(self, lane, messages):
+        """Deliver all messages by one call. Returns their outcomes, None: go one by one."""
         together = getattr(self.lanes[lane], "together", None)
         if together is None or len(messages) < 2:
-            return False
+            return None
         try:
             with context.work(request=context.new_request_id(), seconds=TASK_SECONDS):
                 together(messages)
+        except NotCalled as silence:
+            outcome = "not_called"
+            self._put_back(messages, silence.pause_seconds, str(silence))
         except Exception as reason:  # whatever it is, each message tells by itself
             log.info("one by one", extra={"lane": lane, "reason": str(reason)})
-            return False
-        self._deliveries.labels(lane=lane, outcome="delivered").inc(len(messages))
-        return True
+            return None
+        else:
+            outcome = "delivered"
+        self._deliveries.labels(lane=lane, outcome=outcome).inc(len(messages))
+        return [outcome] * len(messages)
 
-    def _delivered_one_by_one(self, messages, leased_until):
-        """Deliver and settle each message. Returns those that are done, while the lease lasts."""
-        done = []
+    def _deliver_one_by_one(self, messages, leased_until):
+        """Deliver each message while the lease lasts. Returns their outcomes."""
+        outcomes = []
         for message in messages:
             if self._stop.is_set() or leased_until - time.monotonic() < TASK_SECONDS:
-                self._postpone(message, 0, "left for the next round")
-            elif self._deliver(message):
-                done.append(message)
-        return done
+                left = messages[len(outcomes) :]
+                self._put_back(left, 0, "left for the next round")
+                return outcomes + ["left"] * len(left)
+            outcomes.append(self._deliver(message))
+        return outcomes
 
     def _deliver(self, message):
-        """Deliver one message and settle it unless it went well. True if it is done."""
+        """Deliver one message, and settle it unless it went well. Returns the outcome."""
         outcome = "delivered"
         with context.work(
             request=message.request_id, trace=message.traceparent, seconds=TASK_SECONDS
@@ -164,20 +177,37 @@ class Worker:
                 outcome = "our_fault"
                 log.error("refused as our fault", extra=_about(message, code=problem.code))
                 self._postpone(message, OUR_FAULT_RETRY_SECONDS, f"{problem.code}: {problem}")
+            except NotCalled as silence:
+                outcome = "not_called"
+                self._put_back([message], silence.pause_seconds, str(silence))
             except Unavailable as silence:
                 outcome = "unknown"
                 log.warning("not delivered", extra=_about(message, reason=str(silence)))
-                self._postpone(message, retry_after(message.attempts), str(silence))
+                pause = max(retry_after(message.attempts), silence.pause_seconds)
+                self._postpone(message, pause, str(silence))
             except Exception as error:  # the other messages must not wait for this one's mistake
                 outcome = "our_fault"
                 log.exception("failed", extra=_about(message))
                 self._postpone(message, OUR_FAULT_RETRY_SECONDS, f"{type(error).__name__}: {error}")
         self._deliveries.labels(lane=message.lane, outcome=outcome).inc()
-        return outcome == "delivered"
+        return outcome
 
     def _postpone(self, message, seconds, reason):
         with transaction() as tx:
+            self._tell_if_overdue(tx, message, reason)
             outbox.postponed(tx, message, seconds=seconds, reason=reason)
+
+    def _put_back(self, messages, seconds, reason):
+        with transaction() as tx:
+            for message in messages:
+                self._tell_if_overdue(tx, message, reason)
+            outbox.put_back(tx, messages, seconds=seconds, reason=reason)
+
+    def _tell_if_overdue(self, tx, message, reason):
+        if message.is_overdue:
+            log.error("no answer for 5 minutes", extra=_about(message, reason=reason))
+            self._overdue.labels(lane=message.lane).inc()
+            outbox.alarm_given(tx, message)
 
     def _bury(self, message, reason):
         log.error("dead letter", extra=_about(message, reason=reason))
@@ -189,18 +219,18 @@ class Worker:
             while not self._stop.is_set():
                 self._wake[lane].clear()
                 try:
-                    leased = self.step(lane)
+                    tried = self.step(lane)
                 except Unavailable as silence:
                     log.warning("lane waits", extra={"lane": lane, "reason": str(silence)})
-                    leased = 0
+                    tried = 0
                     self._stop.wait(POLL_SECONDS)
                 except Exception:  # a lane that ends would be missed by nobody until it is too late
                     log.exception("lane failed", extra={"lane": lane})
-                    leased = 0
+                    tried = 0
                     self._stop.wait(POLL_SECONDS)
-                if not leased:
+                if not tried:
                     self._wake[lane].wait(POLL_SECONDS)
-                elif leased < BATCH:
+                elif tried < BATCH:
                     self._stop.wait(GATHER_SECONDS)
 
     def _listen(self, until):

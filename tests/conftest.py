@@ -9,6 +9,7 @@ from urllib.parse import quote
 import pytest
 
 from chassis import testing
+from chassis.guard import guards
 
 ROOT = Path(__file__).resolve().parent.parent
 
@@ -71,6 +72,8 @@ def fresh_service(_services, databases):
 
     def fresh(name):
         testing.empty_database(databases(name))
-        return _services(name)
+        service = _services(name)
+        service.guards = guards(service.settings.threads)  # no circuit that an earlier test opened
+        return service
 
     return fresh

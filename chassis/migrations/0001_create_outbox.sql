@@ -12,11 +12,13 @@ CREATE TABLE outbox (
     due_at      timestamptz NOT NULL DEFAULT now(), -- not before; a lease moves it to the lease's end
     lease       uuid,                               -- the fencing token of whoever has it now
     last_error  text,
+    alarm_at    timestamptz DEFAULT now() + interval '5 minutes', -- still here then: tell, and set NULL
     created_at  timestamptz NOT NULL DEFAULT now()
 );
 
 CREATE INDEX outbox_due ON outbox (lane, due_at, id) WHERE state = 'waiting';
 CREATE INDEX outbox_order ON outbox (lane, subject, id) WHERE state = 'waiting';
+CREATE INDEX outbox_dead ON outbox (id) WHERE state = 'dead';
 
 -- Wakes the lanes that have something due; what is held until later wakes nobody.
 CREATE FUNCTION notify_outbox() RETURNS trigger LANGUAGE plpgsql AS $$

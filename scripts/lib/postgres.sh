@@ -68,6 +68,11 @@ _psql() {
     --no-psqlrc --quiet --set=ON_ERROR_STOP=1 --host="$RUN" --username="$SUPERUSER" --dbname="$database" "$@"
 }
 
+# count_dead_letters SERVICE: how many messages of its outbox were refused for good.
+count_dead_letters() {
+  _psql "$1" --tuples-only --no-align <<<"SELECT count(*) FROM outbox WHERE state = 'dead';"
+}
+
 # make_databases: a database for each service, owned by a role that may connect to no other.
 make_databases() {
   local service

@@ -1,5 +1,6 @@
 """The outbox: what is written with a change is delivered after it, in order, until it is done."""
 
+import logging
 import threading
 import time
 
@@ -8,9 +9,9 @@ import pytest
 from chassis import outbox
 from chassis.database import listening, transaction
 from chassis.errors import Unavailable
-from chassis.http import RemoteProblem
+from chassis.http import NeighbourUnavailable, NotCalled, RemoteProblem
 from chassis.testing import deliver_all
-from chassis.worker import Refused, Worker
+from chassis.worker import EventsTo, Refused, Worker
 
 
 @pytest.fixture
@@ -275,3 +276,134 @@ def test_if_they_are_not_taken_together_they_go_one_by_one(enqueue, service, row
 
     assert sorted(map(len, lane.calls)) == [1, 1, 1, 3]
     assert rows("SELECT message#>>'{}', state FROM outbox") == [("bad", "dead")]
+
+
+def failing_with(failure):
+    def fail(_message):
+        raise failure
+
+    return fail
+
+
+NOT_CALLED = NotCalled("microservice2", "circuit open", 0.5)
+
+
+def test_what_was_not_called_is_no_attempt_and_waits_until_the_circuit_may_close(
+    enqueue, service, rows
+):
+    for subject in "ab":
+        enqueue(subject, subject)
+    worker = Worker(service, {"work": failing_with(NOT_CALLED)})
+
+    for _ in range(3):
+        assert worker.step("work") == 0
+        rows("UPDATE outbox SET due_at = now()")
+    worker.step("work")
+
+    found = rows(
+        "SELECT state, attempts, lease, last_error, extract(epoch FROM due_at - now())::float > 0"
+        " FROM outbox"
+    )
+    assert found == [("waiting", 0, None, "microservice2: circuit open", True)] * 2
+
+
+def test_what_was_not_called_together_is_put_back_together(enqueue, service, rows):
+    for subject in "abc":
+        enqueue(subject, subject)
+    lane = Together(NOT_CALLED)
+
+    assert Worker(service, {"work": lane}).step("work") == 0
+
+    assert len(lane.calls) == 1
+    assert rows("SELECT attempts, lease FROM outbox") == [(0, None)] * 3
+
+
+def test_what_a_round_has_no_time_for_is_no_attempt_either(enqueue, service, rows):
+    enqueue("a", "a")
+    worker = Worker(service, {"work": failing_with(Unavailable())})
+    worker.stop()
+
+    worker.step("work")
+
+    assert rows("SELECT attempts, lease, due_at <= now() FROM outbox") == [(0, None, True)]
+
+
+def test_a_neighbour_is_left_alone_for_as_long_as_it_asks(enqueue, service, rows):
+    enqueue("a", "a")
+
+    Worker(service, {"work": failing_with(NeighbourUnavailable("microservice2", "503", 9))}).step(
+        "work"
+    )
+
+    assert rows("SELECT extract(epoch FROM due_at - now())::float > 8, attempts FROM outbox") == [
+        (True, 1)
+    ]
+
+
+@pytest.mark.parametrize("failure", [Unavailable("not now"), NOT_CALLED], ids=str)
+def test_a_message_that_nobody_answers_for_five_minutes_is_an_error_in_the_log_once(
+    enqueue, service, rows, caplog, failure
+):
+    enqueue("a", "a")
+    worker = Worker(service, {"work": failing_with(failure)})
+
+    def alarms_after(minutes):
+        caplog.clear()
+        rows(
+            "UPDATE outbox SET alarm_at = alarm_at - make_interval(mins => %(minutes)s),"
+            " due_at = now()",
+            minutes=minutes,
+        )
+        worker.step("work")
+        return [record.subject for record in caplog.records if record.levelno == logging.ERROR]
+
+    assert alarms_after(minutes=4) == []
+    assert alarms_after(minutes=1) == ["a"]
+    assert alarms_after(minutes=1) == []
+    assert rows("SELECT state, lease FROM outbox") == [("waiting", None)]
+
+
+@pytest.mark.parametrize(
+    ("status", "state"), [(422, "dead"), (409, "dead"), (403, "waiting"), (401, "waiting")]
+)
+def test_an_event_that_is_refused_is_a_dead_letter_but_our_own_fault_is_not(
+    enqueue, service, rows, monkeypatch, status, state
+):
+    enqueue("a", "a")
+    lane = EventsTo("microservice4")
+    refusal = RemoteProblem("microservice4", status, {"code": "no"})
+    monkeypatch.setattr(lane._client, "send_event", failing_with(refusal))
+
+    Worker(service, {"work": lane}).step("work")
+
+    assert rows("SELECT state FROM outbox") == [(state,)]
+
+
+def test_a_step_of_a_saga_is_never_a_dead_letter_whatever_is_answered(enqueue, service, rows):
+    """Only who delivers events says Refused; a refusal that a step does not know is our mistake."""
+    enqueue("a", "a")
+
+    Worker(
+        service, {"work": failing_with(RemoteProblem("microservice2", 409, {"code": "new"}))}
+    ).step("work")
+
+    assert rows("SELECT state FROM outbox") == [("waiting",)]
+
+
+def test_a_replayed_letter_goes_before_what_waits_of_its_subject_and_wakes_its_lane(
+    enqueue, service
+):
+    enqueue("a", "first")
+    Worker(service, {"work": failing_with(Refused("no"))}).step("work")
+    enqueue("a", "second")
+    with transaction() as tx:
+        [letter] = outbox.list_dead_letters(tx, limit=10, offset=0)
+    seen = []
+
+    with listening("outbox") as notified:
+        with transaction() as tx:
+            assert outbox.replay_dead_letter(tx, letter.id) == letter
+        assert notified(5) == {"work"}
+    deliver_all(Worker(service, {"work": lambda message: seen.append(message.body)}))
+
+    assert seen == ['"first"', '"second"']

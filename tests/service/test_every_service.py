@@ -7,7 +7,8 @@ import re
 
 import pytest
 
-from chassis import testing
+from chassis import outbox, testing
+from chassis.database import transaction
 from chassis.settings import SERVICES
 
 METHODS = {"get", "post", "put", "patch", "delete"}
@@ -181,13 +182,6 @@ def test_openapi_has_one_shape_of_errors(openapi):
     assert list(error) == ["application/problem+json"]
 
 
-def test_what_comes_later_is_not_promised_yet(openapi):
-    text = json.dumps(openapi, default=str)
-
-    for word in ("Idempotency-Key", "If-Match", "ETag", "dead-letters", "/audit"):
-        assert word not in text
-
-
 def test_a_mistake_of_ours_says_nothing_about_itself(service, app):
     @app.get("/mistake")
     def mistake():
@@ -231,3 +225,91 @@ def test_a_token_that_proves_nothing_is_in_nobodys_way_where_none_is_needed(anon
     answer = anonymous.get("/health/ready", headers={"Authorization": "Bearer a.b.c"})
 
     assert answer.status_code == 200
+
+
+@pytest.fixture
+def a_dead_letter(service, rows):
+    """Returns a function: an event that its receiver refused for good. It returns its number."""
+
+    def bury(subject="order/7"):
+        with service.active(), transaction() as tx:
+            outbox.publish(tx, "order.shipped", subject=subject, data={"total": 1}, to=["lane"])
+            [message] = outbox.lease_messages(tx, "lane", 1)
+            outbox.refused(tx, message, reason="lane answered invalid: no")
+        return message.id
+
+    return bury
+
+
+def test_dead_letters_are_for_administrators(anonymous, customer, as_service, a_dead_letter):
+    number = a_dead_letter()
+
+    for method, path in (
+        ("GET", "/dead-letters"),
+        ("GET", f"/dead-letters/{number}"),
+        ("POST", f"/dead-letters/{number}/replay"),
+        ("DELETE", f"/dead-letters/{number}"),
+    ):
+        assert anonymous.open(method, path).status_code == 401
+        assert customer.open(method, path).status_code == 403
+        assert as_service("microservice3").open(method, path).status_code == 403
+
+
+def test_dead_letters_are_listed_a_page_at_a_time_the_oldest_first(admin, a_dead_letter):
+    numbers = [a_dead_letter(f"order/{number}") for number in (1, 2, 3)]
+
+    first = admin.get("/dead-letters?limit=2")
+    second = admin.get("/dead-letters?limit=2&page=2")
+
+    assert [letter["id"] for letter in first.json + second.json] == numbers
+    assert json.loads(first.headers["X-Pagination"])["total"] == 3
+    assert 'rel="next"' in first.headers["Link"]
+    assert admin.get("/status").json["outbox"]["dead"] == 3
+
+
+def test_a_dead_letter_tells_what_was_refused_by_whom_and_why(admin, a_dead_letter):
+    number = a_dead_letter()
+
+    letter = admin.get(f"/dead-letters/{number}").json
+
+    message = letter.pop("message")
+    assert admin.get("/dead-letters").json == [letter]
+    assert {key: letter[key] for key in ("lane", "subject", "reason", "attempts")} == {
+        "lane": "lane",
+        "subject": "order/7",
+        "reason": "lane answered invalid: no",
+        "attempts": 1,
+    }
+    assert (letter["event_id"], letter["event_type"]) == (message["id"], "order.shipped")
+    assert message["data"] == {"total": 1}
+
+
+def test_a_replayed_letter_waits_again_as_if_it_were_new(admin, a_dead_letter, rows):
+    number = a_dead_letter()
+
+    answer = admin.post(f"/dead-letters/{number}/replay")
+
+    assert (answer.status_code, answer.json["id"]) == (202, number)
+    assert rows("SELECT id, state, attempts, due_at <= now() FROM outbox") == [
+        (number, "waiting", 0, True)
+    ]
+    assert admin.get("/dead-letters").json == []
+
+
+def test_a_discarded_letter_is_gone(admin, a_dead_letter, rows):
+    number = a_dead_letter()
+
+    assert admin.delete(f"/dead-letters/{number}").status_code == 204
+    assert admin.delete(f"/dead-letters/{number}").status_code == 404
+    assert rows("SELECT id FROM outbox") == []
+
+
+def test_what_is_not_dead_is_no_dead_letter(admin, service, a_dead_letter, rows):
+    number = a_dead_letter()
+    rows("UPDATE outbox SET state = 'waiting'")
+
+    for address in (f"/dead-letters/{number}", "/dead-letters/999"):
+        assert admin.get(address).json["code"] == "not_found"
+        assert admin.post(f"{address}/replay").json["code"] == "not_found"
+        assert admin.delete(address).json["code"] == "not_found"
+    assert rows("SELECT state FROM outbox") == [("waiting",)]

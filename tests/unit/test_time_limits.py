@@ -3,7 +3,7 @@
 import re
 from pathlib import Path
 
-from chassis import database, http, outbox, tracing, worker
+from chassis import database, guard, http, outbox, tracing, worker
 
 ROOT = Path(__file__).resolve().parents[2]
 
@@ -26,6 +26,14 @@ def test_every_limit_lies_inside_the_next():
     assert database.POOL_WAIT_SECONDS == database.LOCK_TIMEOUT_SECONDS
     assert 2 * http.TRY_SECONDS + http.PAUSE_SECONDS < http.CALL_SECONDS
     assert database.STATEMENT_TIMEOUT_SECONDS < database.ANSWER_SECONDS < http.TRY_SECONDS
+
+
+def test_a_probe_is_not_given_up_before_it_can_have_ended():
+    assert guard.PLACE_SECONDS + http.TRY_SECONDS < guard.PROBE_SECONDS
+
+
+def test_a_neighbour_that_hung_until_just_now_is_called_within_3_seconds_of_its_return():
+    assert http.TRY_SECONDS + guard.OPEN_SECONDS < 3
 
 
 def test_a_lease_outlives_the_request_and_the_task_that_hold_it():

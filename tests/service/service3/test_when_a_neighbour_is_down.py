@@ -1,7 +1,10 @@
 """What was not finished at once the worker finishes; what is unknown is never forgotten."""
 
+import time
+
 import pytest
 
+from chassis import guard, testing
 from microservice3 import clients
 
 
@@ -24,6 +27,28 @@ def test_an_order_that_products_does_not_answer_is_promised_and_ends_by_itself(
     order = customer.get(f"/orders/{answer.json['id']}").json
     assert order["status"] == "confirmed"
     assert stock(lamp) == 3
+
+
+def test_while_products_is_away_orders_are_promised_at_once_and_it_is_left_alone(
+    customer, place, a_product, stock, network, work, rows, app
+):
+    lamp = a_product(stock=50)
+    network.down, network.calls[:] = {"microservice2"}, []
+
+    statuses = [place(customer, (lamp, 1)).status_code for _ in range(40)]
+
+    assert statuses == [202] * 40
+    assert len(network.calls) < 10
+    metrics = testing.Client(app, internal=True).get("/metrics").text
+    assert 'neighbour_circuits_opened_total{neighbour="microservice2"}' in metrics
+    not_made = 'neighbour_calls_not_made_total{neighbour="microservice2",reason="circuit open"}'
+    assert not_made in metrics
+
+    network.down = set()
+    time.sleep(guard.OPEN_SECONDS)
+    rows("UPDATE outbox SET due_at = now()")
+    work()
+    assert stock(lamp) == 10
 
 
 def test_an_answer_that_is_lost_holds_the_stock_once(

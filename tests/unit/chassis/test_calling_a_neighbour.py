@@ -3,12 +3,13 @@
 import json
 import threading
 import time
+from contextlib import suppress
 from http.server import BaseHTTPRequestHandler, ThreadingHTTPServer
 
 import pytest
 
-from chassis import context, http, testing
-from chassis.http import NeighbourUnavailable, RemoteProblem, ServiceClient
+from chassis import context, guard, http, testing
+from chassis.http import NeighbourUnavailable, NotCalled, RemoteProblem, ServiceClient
 
 products = ServiceClient("microservice2")
 
@@ -19,6 +20,7 @@ class Neighbour(ThreadingHTTPServer):
     def __init__(self):
         super().__init__(("127.0.0.1", 0), _Handler)
         self.answers = []
+        self.headers = {}
         self.seen = []
 
     @property
@@ -45,6 +47,8 @@ class _Handler(BaseHTTPRequestHandler):
         self.send_response(status)
         self.send_header("Content-Type", content_type)
         self.send_header("Content-Length", str(len(text.encode())))
+        for name, value in self.server.headers.items():
+            self.send_header(name, value)
         if 300 <= status < 400:
             self.send_header("Location", self.server.url + "/elsewhere")
         self.end_headers()
@@ -257,3 +261,222 @@ def test_connections_stay_open_and_no_two_threads_use_one_at_once(neighbour):
 
     assert len(callers) == 6
     assert len(set(callers)) == 2
+
+
+def refused_calls(number, call=lambda: products.send_event("{}")):
+    """Call so often, and return the reasons why there was no definite answer."""
+    reasons = []
+    for _ in range(number):
+        with pytest.raises(NeighbourUnavailable) as silence:
+            call()
+        reasons.append(silence.value.reason)
+    return reasons
+
+
+def in_threads(number, call):
+    """Call in so many threads at once. Returns what each has raised, None for one that has not."""
+    service, raised = context.service.get(), []
+
+    def run():
+        with service.active():
+            try:
+                call()
+            except NeighbourUnavailable as silence:
+                raised.append(silence)
+            else:
+                raised.append(None)
+
+    threads = [threading.Thread(target=run) for _ in range(number)]
+    for thread in threads:
+        thread.start()
+    for thread in threads:
+        thread.join()
+    return raised
+
+
+DOWN = (503, "text/html", "")
+
+
+def test_second_tries_are_at_most_a_tenth_of_the_calls(neighbour):
+    neighbour.answers = [
+        answer for _ in range(50) for answer in (DOWN, ok(), DOWN, ok(), DOWN, ok(), DOWN, ok())
+    ]
+    for _ in range(200):
+        with suppress(NeighbourUnavailable):
+            products.get("/products/1")
+
+    assert 200 < len(neighbour.seen) <= 200 + 20 + 1
+
+
+def test_a_neighbour_that_does_not_answer_is_left_alone_and_said_to_be_so_at_once(neighbour):
+    neighbour.answers = [DOWN]
+
+    reasons = refused_calls(guard.FAILURES_TO_OPEN + 100)
+
+    assert len(neighbour.seen) == guard.FAILURES_TO_OPEN
+    assert set(reasons[guard.FAILURES_TO_OPEN :]) == {"circuit open"}
+
+
+def test_an_open_circuit_tells_that_nothing_was_sent_and_when_to_come_again(neighbour):
+    neighbour.answers = [DOWN]
+    refused_calls(guard.FAILURES_TO_OPEN)
+
+    with pytest.raises(NotCalled) as silence:
+        products.get("/products/1")
+
+    assert 0 < silence.value.pause_seconds <= guard.OPEN_SECONDS
+    assert silence.value.retry_after == 1
+
+
+def test_a_half_open_circuit_lets_one_call_through_and_closes_when_it_is_answered(neighbour):
+    neighbour.answers = [DOWN]
+    refused_calls(guard.FAILURES_TO_OPEN)
+    neighbour.seen.clear()
+    asked, answer_now = threading.Event(), threading.Event()
+
+    def answer(handler):
+        asked.set()
+        answer_now.wait(5)
+        neighbour.answers = [ok()]
+        handler.send_response(200)
+        handler.send_header("Content-Length", "2")
+        handler.end_headers()
+        handler.wfile.write(b"{}")
+
+    neighbour.answers = [answer]
+    time.sleep(guard.OPEN_SECONDS)
+    service = context.service.get()
+    probe = threading.Thread(target=_active(service, products.get), args=("/products/1",))
+    probe.start()
+    assert asked.wait(5)
+
+    assert refused_calls(3) == ["circuit open"] * 3
+    answer_now.set()
+    probe.join()
+    assert products.get("/products/1") == {}
+    assert len(neighbour.seen) == 2
+
+
+def test_a_probe_that_fails_opens_the_circuit_again(neighbour):
+    neighbour.answers = [DOWN]
+    refused_calls(guard.FAILURES_TO_OPEN)
+    time.sleep(guard.OPEN_SECONDS)
+    neighbour.seen.clear()
+
+    reasons = refused_calls(3, lambda: products.get("/products/1"))
+
+    assert reasons == ["503", "circuit open", "circuit open"]
+    assert len(neighbour.seen) == 1
+
+
+def test_refusals_do_not_open_the_circuit_and_end_a_row_of_failures(neighbour):
+    neighbour.problem(409, "out_of_stock")
+    for _ in range(3 * guard.FAILURES_TO_OPEN):
+        with pytest.raises(RemoteProblem):
+            products.get("/products/1")
+
+    for answer in [DOWN] * (guard.FAILURES_TO_OPEN - 1), [ok()], [DOWN] * 2:
+        neighbour.answers = [*answer, answer[-1]]
+        for _ in answer:
+            with suppress(NeighbourUnavailable):
+                products.send_event("{}")
+
+    neighbour.answers = [ok()]
+    assert products.get("/products/1") == {}
+
+
+def test_the_circuit_of_one_neighbour_is_nothing_to_the_others(neighbour):
+    neighbour.answers = [DOWN]
+    refused_calls(guard.FAILURES_TO_OPEN)
+    neighbour.answers = [ok()]
+
+    assert ServiceClient("microservice1").get("/users/1") == {}
+
+
+def test_a_neighbour_that_was_away_is_called_again_soon_and_was_hardly_called_meanwhile(neighbour):
+    """As over a minute, in a tenth of it: a thousand calls, a neighbour that comes back."""
+    neighbour.answers = [DOWN]
+    service = context.service.get()
+    for _ in range(1000):
+        with suppress(NeighbourUnavailable):
+            products.get("/products/1")
+        time.sleep(0.004)
+    while_away = len(neighbour.seen)
+
+    neighbour.answers = [ok()]
+    back = time.monotonic()
+    while not service.guards["microservice2"].breaker.is_closed:
+        with suppress(NeighbourUnavailable):
+            products.get("/products/1")
+        time.sleep(0.01)
+
+    assert time.monotonic() - back < guard.OPEN_SECONDS + 0.5 < 3
+    assert while_away < 30
+
+
+def test_a_neighbour_that_hangs_does_not_hold_all_threads(neighbour):
+    over = threading.Event()
+    neighbour.answers = [lambda _handler: over.wait(10)]
+    threads = context.service.get().settings.threads
+    began = time.monotonic()
+    times = []
+
+    def call():
+        try:
+            products.send_event("{}")
+        finally:
+            times.append(time.monotonic() - began)
+
+    raised = in_threads(threads, call)
+
+    over.set()
+    kept_out = [silence for silence in raised if isinstance(silence, NotCalled)]
+    assert [silence.reason for silence in kept_out] == ["too many calls at once"]
+    assert min(times) < 0.5 < http.TRY_SECONDS <= sorted(times)[1]
+    assert len(neighbour.seen) == threads - 1
+
+
+def test_a_place_that_gets_free_soon_is_waited_for(neighbour):
+    def answer(handler):
+        time.sleep(guard.PLACE_SECONDS / 3)
+        handler.send_response(200)
+        handler.send_header("Content-Length", "2")
+        handler.end_headers()
+        handler.wfile.write(b"{}")
+
+    neighbour.answers = [answer]
+
+    assert in_threads(4, lambda: products.get("/products/1")) == [None] * 4
+
+
+@pytest.mark.parametrize(
+    ("header", "seconds"),
+    [("2", 2), ("86400", http.LONGEST_PAUSE_SECONDS), ("soon", 0), ("-1", 0), ("0", 0)],
+)
+@pytest.mark.parametrize("status", [429, 503])
+def test_a_neighbour_can_ask_to_be_left_alone_for_a_while(neighbour, status, header, seconds):
+    neighbour.headers = {"Retry-After": header}
+    neighbour.problem(status, "unavailable")
+
+    with pytest.raises(NeighbourUnavailable) as silence:
+        products.get("/products/1")
+
+    assert silence.value.pause_seconds == seconds
+    assert len(neighbour.seen) == (1 if seconds else 2)
+
+
+def test_without_time_left_nothing_is_sent(neighbour):
+    neighbour.answers = [ok()]
+
+    with context.work(request="test", seconds=0), pytest.raises(NotCalled):
+        products.get("/products/1")
+
+    assert neighbour.seen == []
+
+
+def _active(service, function):
+    def run(*arguments):
+        with service.active():
+            return function(*arguments)
+
+    return run

@@ -1,0 +1,88 @@
+"""Dead letters: what a receiver has refused for good, for an administrator to look at.
+
+Once the reason is mended a letter can be replayed; one that is of no use any more is discarded.
+"""
+
+import logging
+
+from chassis import outbox
+from chassis.api import Blueprint
+from chassis.auth import allow
+from chassis.database import transaction
+from chassis.errors import NotFound
+from chassis.fields import AnyJson, Instant, ListQuery, Schema, Text, Whole
+from chassis.pagination import page_of
+from chassis.resources import paged
+
+log = logging.getLogger(__name__)
+
+dead_letters = Blueprint(
+    "dead_letters", __name__, url_prefix="/dead-letters", description="What was refused for good"
+)
+
+
+class DeadLetterView(Schema):
+    id = Whole("The letter's number", 12)
+    lane = Text("Whom it was for", "microservice4", max=100)
+    subject = Text("What it is about", "order/7", max=200)
+    event_id = Text(
+        "The event's id; null if it is no event", "0b7a3c0e-3f6d-4e0b", max=100, allow_none=True
+    )
+    event_type = Text(
+        "The kind of event; null if it is no event", "order.confirmed", max=100, allow_none=True
+    )
+    reason = Text("Why it was refused", "microservice4 answered invalid", max=10_000)
+    attempts = Whole("How often it was tried", 1, min=0)
+    created_at = Instant("When it was written", "2026-01-31T09:30:00Z")
+
+
+class WholeLetterView(DeadLetterView):
+    message = AnyJson("What was to be delivered", {"type": "order.confirmed", "subject": "order/7"})
+
+
+@dead_letters.route("", methods=["GET"])
+@allow("admin")
+@dead_letters.arguments(ListQuery, location="query")
+@dead_letters.response(200, DeadLetterView(many=True))
+def list_dead_letters(query):
+    """List what was refused for good, the oldest first"""
+    with transaction() as tx:
+        total = outbox.count_dead_letters(tx)
+        found = page_of(total, lambda **page: outbox.list_dead_letters(tx, **page), **query)
+    return paged(found, query)
+
+
+@dead_letters.route("/<int:letter_id>", methods=["GET"])
+@allow("admin")
+@dead_letters.response(200, WholeLetterView)
+def get_dead_letter(letter_id):
+    """Show a dead letter with what was to be delivered"""
+    with transaction() as tx:
+        return _found(outbox.find_dead_letter(tx, letter_id))
+
+
+@dead_letters.route("/<int:letter_id>/replay", methods=["POST"])
+@allow("admin")
+@dead_letters.response(202, DeadLetterView)
+def replay_dead_letter(letter_id):
+    """Deliver a dead letter after all: it goes out at once, before what waits of its subject"""
+    with transaction() as tx:
+        letter = _found(outbox.replay_dead_letter(tx, letter_id))
+    log.info("dead letter replayed", extra={"lane": letter.lane, "subject": letter.subject})
+    return letter
+
+
+@dead_letters.route("/<int:letter_id>", methods=["DELETE"])
+@allow("admin")
+@dead_letters.response(204)
+def discard_dead_letter(letter_id):
+    """Discard a dead letter: it is never delivered"""
+    with transaction() as tx:
+        letter = _found(outbox.discard_dead_letter(tx, letter_id))
+    log.info("dead letter discarded", extra={"lane": letter.lane, "subject": letter.subject})
+
+
+def _found(letter):
+    if letter is None:
+        raise NotFound
+    return letter
