@@ -13,39 +13,42 @@ _BY_HAND = {"shipped": "confirmed", "delivered": "shipped"}
 _CAN_BE_CANCELLED = ("pending", "confirmed")
 
 
-def change_status(caller, order_id, status):
+def change_status(caller, order_id, status, expected):
     """Bring an order to a status. Returns it with its lines, `cancelling` if that takes longer.
 
-    Raises NotFound, Forbidden or InvalidTransition.
+    expected: a chassis.conditional.Expected. Raises NotFound, PreconditionFailed, Forbidden or
+    InvalidTransition.
     """
     with transaction() as tx:
         order = find_own(tx, caller, order_id)
+        expected.check(order.version)
         if order.status == status:
             return described(order, saga.lines_of(tx, order))
     if status == "cancelled":
-        return _cancel(caller, order)
+        return _cancel(caller, order, expected)
     if status not in _BY_HAND:
         raise InvalidTransition(f"Nobody can set an order to {status}")
     if not caller.is_admin:
         raise Forbidden(f"Only an administrator may set an order to {status}")
-    return _move_by_hand(order, status)
+    return _move_by_hand(order, status, expected)
 
 
-def _move_by_hand(order, status):
+def _move_by_hand(order, status, expected):
     with transaction() as tx:
         moved = database.move_order(tx, order.id, [_BY_HAND[status]], status)
         if moved is None:
-            return _already(tx, order.id, status)
+            return _already(tx, order.id, status, expected)
+        expected.check(moved.version - 1)
         database.insert_change(tx, order.id, _BY_HAND[status], status)
         lines = saga.lines_of(tx, moved)
         saga.publish(tx, f"order.{status}", moved, lines, saga.CUSTOMER_ONLY)
         return described(moved, lines)
 
 
-def _cancel(caller, order):
+def _cancel(caller, order, expected):
     lease = None
     if order.state != "releasing":
-        order, lease = _begin_to_cancel(caller, order)
+        order, lease = _begin_to_cancel(caller, order, expected)
     if order.state not in ("releasing", "cancelled"):
         raise _invalid(order, "cancelled")
     try:
@@ -58,22 +61,24 @@ def _cancel(caller, order):
         return described(order, saga.lines_of(tx, order))
 
 
-def _begin_to_cancel(caller, order):
+def _begin_to_cancel(caller, order, expected):
     """Return the order, cancelling, and the lease; or as it is by now, and None."""
     reason = f"Cancelled by {'the customer' if order.user_id == caller.user_id else 'the shop'}"
     with transaction() as tx:
         moved = database.move_order(tx, order.id, _CAN_BE_CANCELLED, "releasing", reason=reason)
         if moved is None:
             return database.find_order(tx, order.id), None
+        expected.check(moved.version - 1)
         before = "pending" if moved.total is None else "confirmed"
         database.insert_change(tx, order.id, before, "cancelling", reason)
         database.delete_sale(tx, order.id)
         return moved, saga.begin(tx, moved)
 
 
-def _already(tx, order_id, status):
+def _already(tx, order_id, status, expected):
     """Somebody else was first: that is fine if they wanted the same. Raises InvalidTransition."""
     order = database.find_order(tx, order_id)
+    expected.check(order.version)
     if order.status != status:
         raise _invalid(order, status)
     return described(order, saga.lines_of(tx, order))
