@@ -67,7 +67,9 @@ def _begin_to_cancel(caller, order, expected):
     with transaction() as tx:
         moved = database.move_order(tx, order.id, _CAN_BE_CANCELLED, "releasing", reason=reason)
         if moved is None:
-            return database.find_order(tx, order.id), None
+            order = database.find_order(tx, order.id)
+            expected.check(order.version)
+            return order, None
         expected.check(moved.version - 1)
         before = "pending" if moved.total is None else "confirmed"
         database.insert_change(tx, order.id, before, "cancelling", reason)
