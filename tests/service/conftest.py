@@ -4,8 +4,11 @@ Each folder below says in its own conftest.py which service it is about, by the 
 """
 
 import re
+from concurrent.futures import ThreadPoolExecutor
+from contextlib import closing
 from urllib.parse import parse_qs, urlsplit
 
+import psycopg2
 import pytest
 
 from chassis import testing
@@ -105,6 +108,32 @@ def following(answer):
         return None
     found = re.fullmatch(r'</api/service[1-4](/[^>]+)>; rel="next"', answer.headers["Link"])
     return found[1]
+
+
+@pytest.fixture
+def overtaken(app, databases):
+    """Returns a function that lets another write be committed while a call waits for its row.
+
+    write: a statement. call: a function of nothing, whose answer is returned.
+    """
+
+    def overtaken(write, call):
+        with (
+            closing(psycopg2.connect(databases(app.name))) as connection,
+            connection.cursor() as cursor,
+            ThreadPoolExecutor() as pool,
+        ):
+            cursor.execute(write)
+            answer = pool.submit(call)
+            waiting = 0
+            while not waiting and not answer.done():
+                cursor.execute("SELECT count(*) FROM pg_locks WHERE NOT granted")
+                (waiting,) = cursor.fetchone()
+            assert waiting, "it did not wait for the row"
+            connection.commit()
+            return answer.result()
+
+    return overtaken
 
 
 @pytest.fixture

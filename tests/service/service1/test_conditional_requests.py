@@ -64,3 +64,26 @@ def test_an_edit_of_a_version_that_is_gone_changes_nothing(admin, a_user):
     assert changed.status_code == 200
     assert admin.delete(path, headers=matching(changed)).status_code == 204
     assert admin.delete(path, headers=matching(changed)).status_code == 404
+
+
+@pytest.mark.parametrize(
+    ("method", "path", "body"),
+    [
+        ("PATCH", "", {"full_name": "Eve"}),
+        ("DELETE", "", None),
+        ("PUT", "/promotion", None),
+    ],
+)
+def test_the_version_is_compared_when_nobody_else_can_change_it(
+    admin, a_user, overtaken, method, path, body
+):
+    address = f"/users/{a_user().id}"
+    begun_with = matching(admin.get(address))
+
+    answer = overtaken(
+        "UPDATE users SET version = version + 1",
+        lambda: admin.open(method, address + path, json=body, headers=begun_with),
+    )
+
+    assert_stale(answer)
+    assert admin.get(address).json["full_name"] is None

@@ -1,5 +1,4 @@
 import re
-import threading
 
 import pytest
 
@@ -144,22 +143,18 @@ def test_what_is_not_there_or_not_allowed_is_said_before_its_version(admin, cust
     assert customer.delete(f"/products/{lamp.id}", headers=stale).status_code == 403
 
 
-def test_of_editors_who_began_with_the_same_version_one_wins(admin, a_product, tag):
+@pytest.mark.parametrize("method", ["PUT", "PATCH", "DELETE"])
+def test_the_version_is_compared_when_nobody_else_can_change_it(
+    admin, a_product, tag, overtaken, method
+):
     lamp = a_product()
+    body = {"PUT": EDIT, "PATCH": {"price": 2}, "DELETE": None}[method]
     begun_with = {"If-Match": tag(lamp)}
-    together = threading.Barrier(3)
-    statuses = []
 
-    def edit(price):
-        together.wait()
-        answer = admin.patch(f"/products/{lamp.id}", json={"price": price}, headers=begun_with)
-        statuses.append(answer.status_code)
+    answer = overtaken(
+        "UPDATE products SET version = version + 1",
+        lambda: admin.open(method, f"/products/{lamp.id}", json=body, headers=begun_with),
+    )
 
-    editors = [threading.Thread(target=edit, args=(price,)) for price in range(3)]
-    for editor in editors:
-        editor.start()
-    for editor in editors:
-        editor.join()
-
-    assert sorted(statuses) == [200] + [412] * 2
+    assert_stale(answer)
     assert admin.get(f"/products/{lamp.id}").json["version"] == 2

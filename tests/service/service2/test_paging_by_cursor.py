@@ -20,12 +20,12 @@ START = datetime(2026, 1, 31, tzinfo=UTC)
 # Few values, so that there are ties everywhere; moments a microsecond apart.
 PRODUCTS = st.lists(
     st.tuples(
-        st.sampled_from(["Lamp", "lamp", "Lämp", "Chair", "a\x01b", "x" * 200]),
+        st.sampled_from(["Lamp", "lamp", "Lämp", "a\x01b"]),
         st.sampled_from(["0.00", "5.00", "5.01", "9999999999.99"]),
         st.integers(0, 2),
         st.integers(0, 3),
     ),
-    min_size=1,
+    min_size=4,
     max_size=9,
 )
 
@@ -54,11 +54,11 @@ def insert(rows):
     return insert
 
 
+@pytest.mark.parametrize("sort", SORTS)
 @settings(
-    max_examples=60, deadline=None, suppress_health_check=[HealthCheck.function_scoped_fixture]
+    max_examples=15, deadline=None, suppress_health_check=[HealthCheck.function_scoped_fixture]
 )
 @given(
-    sort=st.sampled_from(SORTS),
     first=PRODUCTS,
     meanwhile=st.lists(st.tuples(PRODUCTS, st.integers(0, 99)), max_size=6),
 )
