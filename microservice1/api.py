@@ -6,12 +6,14 @@ from chassis.conditional import conditional
 from chassis.events import CONTENT_TYPE
 from chassis.resources import paged
 from chassis.service import current
-from microservice1.logic import accounts, points, registering, sessions
+from microservice1.logic import accounts, points, redeeming, registering, sessions
 from microservice1.schemas import (
     Credentials,
     NewUser,
     OrderEvent,
     PointsChange,
+    RedemptionRequest,
+    RedemptionView,
     RefreshToken,
     TokensView,
     UserChange,
@@ -25,9 +27,10 @@ NO_STORE = {"Cache-Control": "no-store"}
 users = Blueprint("users", __name__, url_prefix="/users", description="Accounts and their points")
 short = Blueprint("user", __name__, url_prefix="/user", description="Short forms, by username")
 tokens = Blueprint("tokens", __name__, url_prefix="/tokens", description="Signing in and out")
+redemptions = Blueprint("redemptions", __name__, url_prefix="/internal/redemptions")
 events = Blueprint("events", __name__, url_prefix="/internal/events")
 
-blueprints = (users, short, tokens, events)
+blueprints = (users, short, tokens, redemptions, events)
 
 
 @users.route("", methods=["POST"])
@@ -158,9 +161,9 @@ def sign_in(body):
 @public
 @tokens.arguments(RefreshToken)
 @tokens.response(200, TokensView)
-@tokens.alt_response(401, description="The refresh token is unknown, expired or revoked")
+@tokens.alt_response(401, description="The refresh token is unknown, used, expired or revoked")
 def refresh_session(body):
-    """Get a new access token; the refresh token stays the same"""
+    """Get new tokens; the given one works 10 s longer, and used later it ends the session"""
     return sessions.refresh(**body), NO_STORE
 
 
@@ -169,8 +172,26 @@ def refresh_session(body):
 @tokens.arguments(RefreshToken)
 @tokens.response(204)
 def sign_out(body):
-    """Sign out: the refresh token is no longer valid"""
+    """Sign out: no refresh token of this session is valid any longer"""
     sessions.sign_out(**body)
+
+
+@redemptions.route("/<int:order_id>", methods=["PUT"])
+@callers("microservice3")
+@redemptions.arguments(RedemptionRequest)
+@redemptions.response(200, RedemptionView)
+@redemptions.alt_response(409, description="Too few points, or the order was already given up")
+def redeem_points(body, order_id):
+    """Spend a user's points on an order; only its first call counts, whatever later ones say"""
+    return redeeming.redeem(order_id, **body)
+
+
+@redemptions.route("/<int:order_id>", methods=["DELETE"])
+@callers("microservice3")
+@redemptions.response(200, RedemptionView)
+def refund_points(order_id):
+    """Give back what an order has spent; without that, see that it no longer spends any"""
+    return redeeming.refund(order_id)
 
 
 @events.route("", methods=["POST"])

@@ -1,11 +1,13 @@
 """Database access: one function, one statement."""
 
-from microservice1.models import User
+from microservice1.models import Redemption, Session, User
 
 _USER = """
           id, username, email, full_name, password_hash, role, points, points_balance, status,
           version, created_at, updated_at
 """
+
+_REDEMPTION = "order_id, state, user_id, points, balance"
 
 _MATCHING = """
        WHERE (%(username)s::text IS NULL OR lower(username) = lower(%(username)s))
@@ -190,43 +192,135 @@ def find_order_points(tx, order_id, kind):
     )
 
 
-def insert_refresh_token(tx, user_id, *, token_hash, days):
-    tx.run(
+def claim_redemption(tx, order_id, *, state, user_id=None, points=None):
+    """Insert and return the order's redemption, or None if it has one already."""
+    return tx.one(
+        Redemption,
+        f"""
+        INSERT INTO redemptions (order_id, state, user_id, points)
+        VALUES (%(order_id)s, %(state)s, %(user_id)s, %(points)s)
+            ON CONFLICT DO NOTHING
+        RETURNING {_REDEMPTION}
+        """,
+        order_id=order_id,
+        state=state,
+        user_id=user_id,
+        points=points,
+    )
+
+
+def find_redemption(tx, order_id):
+    return tx.one(
+        Redemption,
+        f"SELECT {_REDEMPTION} FROM redemptions WHERE order_id = %(order_id)s",
+        order_id=order_id,
+    )
+
+
+def lock_redemption(tx, order_id):
+    """Return the order's redemption, its row locked until the end of the transaction, or None."""
+    return tx.one(
+        Redemption,
+        f"SELECT {_REDEMPTION} FROM redemptions WHERE order_id = %(order_id)s FOR UPDATE",
+        order_id=order_id,
+    )
+
+
+def update_redemption(tx, order_id, *, state, balance=None):
+    return tx.one(
+        Redemption,
+        f"""
+           UPDATE redemptions
+              SET state = %(state)s,
+                  balance = %(balance)s,
+                  updated_at = now()
+            WHERE order_id = %(order_id)s
+        RETURNING {_REDEMPTION}
+        """,
+        order_id=order_id,
+        state=state,
+        balance=balance,
+    )
+
+
+def insert_session(tx, user_id, *, key_hash, token_hash, days):
+    tx.queue(
         """
-        INSERT INTO refresh_tokens (token_hash, user_id, expires_at)
-        VALUES (%(token_hash)s, %(user_id)s, now() + make_interval(days => %(days)s))
+        INSERT INTO sessions (key_hash, user_id, current_hashes, expires_at)
+        VALUES (
+            %(key_hash)s, %(user_id)s, ARRAY[%(token_hash)s],
+            now() + make_interval(days => %(days)s)
+        )
         """,
         user_id=user_id,
+        key_hash=key_hash,
         token_hash=token_hash,
         days=days,
     )
 
 
-def find_token_holder(tx, token_hash):
-    """Return the user to whom a refresh token belongs, or None if it is unknown or expired."""
+def lock_session(tx, *, key_hash, token_hash):
+    """Return the session of that key and what that token is in it, or None if it is over.
+
+    Its row is locked until the end of the transaction.
+    """
     return tx.one(
-        User,
-        f"""
-        SELECT {_USER}
-          FROM users
-         WHERE id = (
-                   SELECT user_id
-                     FROM refresh_tokens
-                    WHERE token_hash = %(token_hash)s
-                      AND expires_at > now()
-               )
+        Session,
+        """
+        SELECT id,
+               user_id,
+               %(token_hash)s = ANY(current_hashes) AS is_current,
+               %(token_hash)s = ANY(previous_hashes) AS is_previous,
+               extract(epoch FROM now() - rotated_at)::float8 AS seconds_since_rotation
+          FROM sessions
+         WHERE key_hash = %(key_hash)s
+           AND expires_at > now()
+           FOR UPDATE
         """,
+        key_hash=key_hash,
         token_hash=token_hash,
     )
 
 
-def delete_refresh_token(tx, token_hash):
-    tx.run("DELETE FROM refresh_tokens WHERE token_hash = %(token_hash)s", token_hash=token_hash)
+def rotate_session(tx, session_id, token_hash):
+    """Replace what is current by a new token: it becomes the previous."""
+    tx.queue(
+        """
+        UPDATE sessions
+           SET previous_hashes = current_hashes,
+               current_hashes = ARRAY[%(token_hash)s],
+               rotated_at = now()
+         WHERE id = %(session_id)s
+        """,
+        session_id=session_id,
+        token_hash=token_hash,
+    )
 
 
-def delete_refresh_tokens(tx, user_id):
-    tx.run("DELETE FROM refresh_tokens WHERE user_id = %(user_id)s", user_id=user_id)
+def add_refresh_token(tx, session_id, token_hash):
+    """Let another token be current beside those that are."""
+    tx.queue(
+        """
+        UPDATE sessions
+           SET current_hashes = current_hashes || %(token_hash)s
+         WHERE id = %(session_id)s
+        """,
+        session_id=session_id,
+        token_hash=token_hash,
+    )
 
 
-def delete_expired_refresh_tokens(tx):
-    tx.run("DELETE FROM refresh_tokens WHERE expires_at <= now()")
+def delete_session(tx, session_id):
+    tx.queue("DELETE FROM sessions WHERE id = %(session_id)s", session_id=session_id)
+
+
+def delete_session_with_key(tx, key_hash):
+    tx.queue("DELETE FROM sessions WHERE key_hash = %(key_hash)s", key_hash=key_hash)
+
+
+def delete_sessions_of(tx, user_id):
+    tx.queue("DELETE FROM sessions WHERE user_id = %(user_id)s", user_id=user_id)
+
+
+def delete_expired_sessions(tx):
+    tx.queue("DELETE FROM sessions WHERE expires_at <= now()")

@@ -16,7 +16,13 @@ class LastAdmin(Conflict):
 
 
 class NotEnoughPoints(Conflict):
-    code, title = "not_enough_points", "Points cannot fall below zero"
+    """For a redemption, `requested` and `balance` say how many are wanted and can be spent."""
+
+    code, title = "not_enough_points", "There are not enough points"
+
+
+class TooLate(Conflict):
+    code, title = "too_late", "The order has been given up"
 
 
 class BadCredentials(Unauthenticated):

@@ -15,7 +15,7 @@ from chassis.fields import (
     Word,
 )
 from chassis.tokens import ROLES, USER_TOKEN_SECONDS
-from microservice1.models import STATUSES
+from microservice1.models import REDEMPTION_STATES, STATUSES
 
 MOST_POINTS = 1_000_000
 
@@ -113,8 +113,8 @@ class Credentials(Schema):
 
 class RefreshToken(Schema):
     refresh_token = Text(
-        "What `POST /tokens` has given",
-        "qh3cWc1Yx0mEJvZ0oZ7Qy1m0Yk0c9l3W0N0n6b1r2sE",
+        "What `POST /tokens` or the last refresh has given",
+        "3cWc1Yx0mEJvZ0oZ7Qy1mA.qh3cWc1Yx0mEJvZ0oZ7Qy1m0Yk0c9l3W0N0n6b1r2sE",
         max=200,
         required=True,
     )
@@ -126,6 +126,16 @@ class TokensView(RefreshToken):
     )
     token_type = Word("Always `Bearer`", "Bearer", ["Bearer"])
     expires_in = Whole("For how many seconds the access token is valid", USER_TOKEN_SECONDS)
+
+
+class RedemptionRequest(Schema):
+    user_id = Whole("Whose points", 7, required=True)
+    points = Whole("How many to spend", 250, required=True)
+
+
+class RedemptionView(Schema):
+    order_id = Whole("The order's number", 7)
+    state = Word("What became of it", "redeemed", REDEMPTION_STATES)
 
 
 class OrderFacts(Facts):

@@ -1,4 +1,4 @@
-"""The worker: tells notifications what happened to users, and forgets expired refresh tokens."""
+"""The worker: tells notifications what happened to users, and forgets sessions that are over."""
 
 from chassis.worker import EventsTo, run
 from microservice1.logic import sessions

@@ -30,9 +30,9 @@ blueprints = (orders, reports)
 @orders.arguments(NewOrder)
 @orders.response(201, OrderView, description="The order is confirmed")
 @orders.alt_response(
-    202, schema=OrderView, description="Products has not answered yet; the order ends by itself"
+    202, schema=OrderView, description="A neighbour has not answered yet; the order ends by itself"
 )
-@orders.alt_response(409, description="Not enough stock, or the reference is taken")
+@orders.alt_response(409, description="Not enough stock or points, or the reference is taken")
 def place_order(body):
     """Place an order"""
     order = placing.place(identity(), **body)

@@ -11,27 +11,28 @@ _ORDER = """
 _MATCHING = """
        WHERE shown
          AND (%(user_id)s::bigint IS NULL OR user_id = %(user_id)s)
-         AND (%(state)s::text IS NULL OR state = %(state)s)
+         AND (%(states)s::text[] IS NULL OR state = ANY(%(states)s))
          AND (%(since)s::timestamptz IS NULL OR placed_at >= %(since)s)
          AND (%(until)s::timestamptz IS NULL OR placed_at < %(until)s)
          AND (%(reference)s::text IS NULL OR reference = %(reference)s)
 """
 
 
-def insert_order(tx, *, user_id, requested, reference, currency, placed_at):
+def insert_order(tx, *, user_id, requested, redeem_points, reference, currency, placed_at):
     """Accept an order, pending and not shown. placed_at: None for now."""
     return tx.one(
         Order,
         f"""
-        INSERT INTO orders (user_id, requested, reference, currency, placed_at)
+        INSERT INTO orders (user_id, requested, redeem_points, reference, currency, placed_at)
         VALUES (
-                   %(user_id)s, %(requested)s::json, %(reference)s, %(currency)s,
-                   coalesce(%(placed_at)s, now())
+                   %(user_id)s, %(requested)s::json, %(redeem_points)s, %(reference)s,
+                   %(currency)s, coalesce(%(placed_at)s, now())
                )
         RETURNING {_ORDER}
         """,
         user_id=user_id,
         requested=requested,
+        redeem_points=redeem_points,
         reference=reference,
         currency=currency,
         placed_at=placed_at,
@@ -97,8 +98,30 @@ def show_order(tx, order_id):
     )
 
 
-def confirm_order(tx, order_id, *, total, units):
-    """Move pending -> confirmed, with the change in the history and the sale in the report.
+def reserve_order(tx, order_id, *, subtotal, discount):
+    """Move pending -> reserved, with its amounts. None if the order has gone another way since."""
+    return tx.one(
+        Order,
+        f"""
+           UPDATE orders
+              SET state = 'reserved',
+                  subtotal = %(subtotal)s,
+                  discount = %(discount)s,
+                  total = %(subtotal)s - %(discount)s,
+                  version = version + 1,
+                  updated_at = now()
+            WHERE id = %(order_id)s
+              AND state = 'pending'
+        RETURNING {_ORDER}
+        """,
+        order_id=order_id,
+        subtotal=subtotal,
+        discount=discount,
+    )
+
+
+def confirm_order(tx, order_id, *, state, subtotal, discount, units):
+    """Move `state` -> confirmed, with the change in the history and the sale in the report.
 
     None if the order has gone another way since.
     """
@@ -109,12 +132,13 @@ def confirm_order(tx, order_id, *, total, units):
                       UPDATE orders
                          SET state = 'confirmed',
                              shown = true,
-                             subtotal = %(total)s,
-                             total = %(total)s,
+                             subtotal = %(subtotal)s,
+                             discount = %(discount)s,
+                             total = %(subtotal)s - %(discount)s,
                              version = version + 1,
                              updated_at = now()
                        WHERE id = %(order_id)s
-                         AND state = 'pending'
+                         AND state = %(state)s
                    RETURNING *
                ),
                noted AS (
@@ -131,7 +155,9 @@ def confirm_order(tx, order_id, *, total, units):
           FROM confirmed
         """,
         order_id=order_id,
-        total=total,
+        state=state,
+        subtotal=subtotal,
+        discount=discount,
         units=units,
     )
 

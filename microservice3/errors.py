@@ -13,6 +13,12 @@ class TooLate(Conflict):
     code, title = "too_late", "The order has been given up"
 
 
+class NotEnoughPoints(Conflict):
+    """`requested`, `balance`: the points to be redeemed, and what the user could spend."""
+
+    code, title = "not_enough_points", "The user does not have the points that are to be redeemed"
+
+
 class ReferenceTaken(Conflict):
     """`order_id`: the order that has the reference."""
 
@@ -39,9 +45,23 @@ class UserNotFound(Problem):
     status, code, title = 422, "user_not_found", "The user of the order does not exist"
 
 
+class RedeemTooMuch(Problem):
+    status, code, title = 422, "redeem_too_much", "The points are worth more than the order"
+
+
 class TotalTooLarge(Problem):
     status, code, title = 422, "total_too_large", "The order comes to more than can be charged"
 
 
 # What can be learnt only after an order was accepted, and is then written down with it.
-REFUSALS = {kind.code: kind for kind in (OutOfStock, TooLate, ProductNotFound, TotalTooLarge)}
+REFUSALS = {
+    kind.code: kind
+    for kind in (
+        OutOfStock,
+        ProductNotFound,
+        TotalTooLarge,
+        RedeemTooMuch,
+        NotEnoughPoints,
+        TooLate,
+    )
+}

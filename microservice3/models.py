@@ -7,14 +7,15 @@ from decimal import Decimal
 # How a client sees a state; what it does not see is not there (a refused order).
 STATUS_OF = {
     "pending": "pending",
+    "reserved": "pending",
     "confirmed": "confirmed",
     "shipped": "shipped",
     "delivered": "delivered",
+    "refunding": "cancelling",
     "releasing": "cancelling",
     "cancelled": "cancelled",
 }
-STATE_OF = {status: state for state, status in STATUS_OF.items()}
-STATUSES = tuple(STATE_OF)
+STATUSES = tuple(dict.fromkeys(STATUS_OF.values()))
 
 
 @dataclass(frozen=True, slots=True)
@@ -44,7 +45,7 @@ class Order:
 
 @dataclass(frozen=True, slots=True)
 class Line:
-    """A line of an order. Before it is confirmed, what products says of it is not known: None."""
+    """A line of an order. Until Products has held it, what it says of it is not known: None."""
 
     product_id: int
     sku: str | None

@@ -22,6 +22,7 @@ from microservice3.models import STATUSES
 
 MOST_LINES = 1_000
 MOST_UNITS = 1_000_000
+MOST_POINTS = 1_000_000_000_000  # worth more than the largest order
 EXPANSIONS = ("user", "products")
 
 
@@ -38,6 +39,9 @@ class NewOrder(Schema):
         min=1,
         max=MOST_LINES,
         required=True,
+    )
+    redeem_points = Whole(
+        "Points to redeem: 100 are worth 1.00, up to the subtotal", 500, min=0, max=MOST_POINTS
     )
     reference = Text("Your own order number, unique for a user", "PO-2041", max=100)
     user_id = Whole("For whom; only an administrator may order for somebody else", 7)

@@ -95,7 +95,7 @@ def _write(tx, user, changes):
     kept = {name: getattr(user, name) for name in _EDITABLE}
     changed = database.update_user(tx, user.id, **(kept | changes))
     if _differ(user, changed, _SIGNING_IN):
-        database.delete_refresh_tokens(tx, user.id)
+        database.delete_sessions_of(tx, user.id)
     if _differ(user, changed, _COPIED_ELSEWHERE):
         announce(tx, "user.updated", changed)
     return changed

@@ -21,7 +21,7 @@ def adjust(user_id, *, points, reason):
         left = min(user.points, user.points_balance)
         if points < 0 and left + points < 0:
             raise NotEnoughPoints(f"There are {left} to take")
-        return _enter(tx, user, kind="adjustment", points=points, balance=points, reason=reason)
+        return enter(tx, user, kind="adjustment", points=points, balance=points, reason=reason)
 
 
 def promote(user_id, expected):
@@ -36,6 +36,19 @@ def promote_called(username, expected):
     with transaction() as tx:
         user = present(database.find_user_called(tx, username))
     return promote(user.id, expected)
+
+
+def enter(tx, user, *, kind, points, balance, reason, order_id=None):
+    """Write an entry and what follows from it, unless the order has one of this kind already.
+
+    user: with their row locked. Returns them as they are then.
+    """
+    is_new = database.insert_points_entry(
+        tx, user.id, kind=kind, order_id=order_id, points=points, balance=balance, reason=reason
+    )
+    if not is_new:
+        return user
+    return _settle(tx, user, user.points + points, user.points_balance + balance)
 
 
 def receive(events):
@@ -57,7 +70,7 @@ def _earn(tx, user, order):
     if database.find_order_points(tx, order["order_id"], "reversed") is not None:
         return  # the cancellation came first: there is nothing left to earn
     earned = floor(order["total"])
-    _enter(
+    enter(
         tx,
         user,
         kind="earned",
@@ -71,7 +84,7 @@ def _earn(tx, user, order):
 def _reverse(tx, user, order):
     """Take back what the order has earned; 0 is written too, against an earning that comes late."""
     earned = database.find_order_points(tx, order["order_id"], "earned") or 0
-    _enter(
+    enter(
         tx,
         user,
         kind="reversed",
@@ -83,19 +96,6 @@ def _reverse(tx, user, order):
 
 
 _HANDLERS = {"order.confirmed": _earn, "order.cancelled": _reverse}
-
-
-def _enter(tx, user, *, kind, points, balance, reason, order_id=None):
-    """Write an entry and what follows from it, unless the order has one of this kind already.
-
-    user: with their row locked. Returns them as they are then.
-    """
-    is_new = database.insert_points_entry(
-        tx, user.id, kind=kind, order_id=order_id, points=points, balance=balance, reason=reason
-    )
-    if not is_new:
-        return user
-    return _settle(tx, user, user.points + points, user.points_balance + balance)
 
 
 def _settle(tx, user, points, balance):

@@ -2,9 +2,13 @@
 
 Access tokens are believed by every service until they expire, 10 minutes later, whatever becomes
 of the user; refresh tokens end with the session. Of these only hashes are stored.
+
+A refresh token is the key of its session, which stays, and a secret of its own: `<key>.<secret>`.
+So one that was replaced long ago still names the session that is to end when it turns up again.
 """
 
 import hashlib
+import logging
 import secrets
 
 from chassis import service
@@ -15,7 +19,10 @@ from microservice1.errors import BadCredentials
 from microservice1.logic import passwords
 from microservice1.logic.accounts import present
 
-REFRESH_TOKEN_DAYS = 30
+SESSION_DAYS = 30
+GRACE_SECONDS = 10
+
+log = logging.getLogger(__name__)
 
 
 def sign_in(username, password):
@@ -27,7 +34,7 @@ def sign_in(username, password):
     password_hash = user.password_hash
     if passwords.is_outdated(password_hash):
         password_hash = passwords.hashed(password)
-    refresh_token = secrets.token_urlsafe(32)
+    refresh_token = _new_token(secrets.token_urlsafe(16))
     present_user = _open(user, password_hash, refresh_token)
     if present_user is None:
         return sign_in(username, password)
@@ -35,18 +42,28 @@ def sign_in(username, password):
 
 
 def refresh(refresh_token):
-    """Return a new access token, with the role that the user has now. Raises BadCredentials."""
+    """Return new tokens in exchange for a refresh token, with the role that the user has now.
+
+    The one given works for GRACE_SECONDS more: the answer may be lost, and two may ask at once.
+    All that come of it are equals, and whichever is used first replaces all of them. One that is
+    used after its time was stolen, or what replaced it was: the session ends (RFC 9700, 4.14.2).
+    Raises BadCredentials.
+    """
+    successor = _new_token(_key_of(refresh_token))
     with transaction() as tx:
-        user = database.find_token_holder(tx, _hash_of(refresh_token))
+        session = database.lock_session(
+            tx, key_hash=_hash_of(_key_of(refresh_token)), token_hash=_hash_of(refresh_token)
+        )
+        user = _continue(tx, session, successor) if session else None
     if user is None:
-        raise BadCredentials("The refresh token is unknown, expired or revoked")
-    return _tokens(user, refresh_token)
+        raise BadCredentials("The refresh token is unknown, used, expired or revoked")
+    return _tokens(user, successor)
 
 
 def sign_out(refresh_token):
-    """End the session; one that is over already stays so."""
+    """End the session of a refresh token, also a used one; one that is over already stays so."""
     with transaction() as tx:
-        database.delete_refresh_token(tx, _hash_of(refresh_token))
+        database.delete_session_with_key(tx, _hash_of(_key_of(refresh_token)))
 
 
 def access_token_of(username):
@@ -57,7 +74,7 @@ def access_token_of(username):
 
 def forget_expired():
     with transaction() as tx:
-        database.delete_expired_refresh_tokens(tx)
+        database.delete_expired_sessions(tx)
 
 
 def _open(user, password_hash, refresh_token):
@@ -71,10 +88,30 @@ def _open(user, password_hash, refresh_token):
             return None
         if password_hash != found.password_hash:
             database.update_password_hash(tx, user.id, password_hash)
-        database.insert_refresh_token(
-            tx, user.id, token_hash=_hash_of(refresh_token), days=REFRESH_TOKEN_DAYS
+        database.insert_session(
+            tx,
+            user.id,
+            key_hash=_hash_of(_key_of(refresh_token)),
+            token_hash=_hash_of(refresh_token),
+            days=SESSION_DAYS,
         )
         return found
+
+
+def _continue(tx, session, successor):
+    """Let a successor take the place of the token that was presented, or end the session.
+
+    session: with its row locked. Returns the user as they are now, or None if the session ended.
+    """
+    if session.is_current:
+        database.rotate_session(tx, session.id, _hash_of(successor))
+    elif session.is_previous and session.seconds_since_rotation <= GRACE_SECONDS:
+        database.add_refresh_token(tx, session.id, _hash_of(successor))
+    else:
+        log.warning("a refresh token was used again", extra={"user_id": session.user_id})
+        database.delete_session(tx, session.id)
+        return None
+    return database.find_user(tx, session.user_id)
 
 
 def _tokens(user, refresh_token):
@@ -90,5 +127,13 @@ def _access_token(user):
     return service.current().signer.user_token(user.id, user.role)
 
 
-def _hash_of(refresh_token):
-    return hashlib.sha256(refresh_token.encode()).digest()
+def _new_token(key):
+    return f"{key}.{secrets.token_urlsafe(32)}"
+
+
+def _key_of(refresh_token):
+    return refresh_token.partition(".")[0]
+
+
+def _hash_of(text):
+    return hashlib.sha256(text.encode()).digest()

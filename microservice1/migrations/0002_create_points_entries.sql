@@ -2,7 +2,9 @@
 CREATE TABLE points_entries (
     id         bigint GENERATED ALWAYS AS IDENTITY PRIMARY KEY,
     user_id    bigint NOT NULL REFERENCES users ON DELETE CASCADE,
-    kind       text NOT NULL CHECK (kind IN ('opening', 'adjustment', 'earned', 'reversed')),
+    kind       text NOT NULL CHECK (
+                   kind IN ('opening', 'adjustment', 'earned', 'reversed', 'redeemed', 'refunded')
+               ),
     order_id   bigint,
     points     bigint NOT NULL,                     -- effect on users.points
     balance    bigint NOT NULL,                     -- effect on users.points_balance

@@ -10,7 +10,6 @@ from microservice3.logic.reading import described, find_own
 
 # What an administrator may do by hand: the status wanted, the one it needs.
 _BY_HAND = {"shipped": "confirmed", "delivered": "shipped"}
-_CAN_BE_CANCELLED = ("pending", "confirmed")
 
 
 def change_status(caller, order_id, status, expected):
@@ -47,9 +46,9 @@ def _move_by_hand(order, status, expected):
 
 def _cancel(caller, order, expected):
     lease = None
-    if order.state != "releasing":
+    if order.status != "cancelling":
         order, lease = _begin_to_cancel(caller, order, expected)
-    if order.state not in ("releasing", "cancelled"):
+    if order.status not in ("cancelling", "cancelled"):
         raise _invalid(order, "cancelled")
     try:
         order, _ = saga.advance(order)
@@ -65,16 +64,16 @@ def _begin_to_cancel(caller, order, expected):
     """Return the order, cancelling, and the lease; or as it is by now, and None."""
     reason = f"Cancelled by {'the customer' if order.user_id == caller.user_id else 'the shop'}"
     with transaction() as tx:
-        moved = database.move_order(tx, order.id, _CAN_BE_CANCELLED, "releasing", reason=reason)
-        if moved is None:
-            order = database.find_order(tx, order.id)
+        while way_back := saga.way_back(order):
+            moved = database.move_order(tx, order.id, [order.state], way_back, reason=reason)
+            if moved is not None:
+                expected.check(moved.version - 1)
+                database.insert_change(tx, order.id, order.status, "cancelling", reason)
+                database.delete_sale(tx, order.id)
+                return moved, saga.begin(tx, moved)
+            order = database.find_order(tx, order.id)  # it has gone on meanwhile
             expected.check(order.version)
-            return order, None
-        expected.check(moved.version - 1)
-        before = "pending" if moved.total is None else "confirmed"
-        database.insert_change(tx, order.id, before, "cancelling", reason)
-        database.delete_sale(tx, order.id)
-        return moved, saga.begin(tx, moved)
+        return order, None
 
 
 def _already(tx, order_id, status, expected):

@@ -10,17 +10,23 @@ from microservice3.logic import saga
 from microservice3.logic.reading import described
 
 
-def place(caller, *, items, user_id=None, reference=None, placed_at=None):
+def place(caller, *, items, redeem_points=0, user_id=None, reference=None, placed_at=None):
     """Take an order and try to bring it to its end. Returns it with its lines.
 
     The order is confirmed; or still pending, when Products has not answered: it ends by itself.
-    Raises OutOfStock, ProductNotFound, TotalTooLarge, UserNotFound or ReferenceTaken, and then
-    there is no order. caller: a chassis.tokens.Identity.
+    Raises OutOfStock, ProductNotFound, NotEnoughPoints, RedeemTooMuch, TotalTooLarge, UserNotFound
+    or ReferenceTaken, and then there is no order. caller: a chassis.tokens.Identity.
     """
     _may_say_all_that(caller, items, user_id, placed_at)
     if user_id not in (None, caller.user_id) and clients.find_user(user_id) is None:
         raise UserNotFound
-    order, lease = _accept(user_id or caller.user_id, items, reference, placed_at)
+    order, lease = _accept(
+        user_id=user_id or caller.user_id,
+        items=items,
+        redeem_points=redeem_points,
+        reference=reference,
+        placed_at=placed_at,
+    )
     try:
         order, lines = saga.advance(order)
     except NeighbourUnavailable:
@@ -37,7 +43,7 @@ def _may_say_all_that(caller, items, user_id, placed_at):
         raise Forbidden("Only an administrator may set user_id, unit_price or placed_at")
 
 
-def _accept(user_id, items, reference, placed_at):
+def _accept(*, user_id, items, redeem_points, reference, placed_at):
     """Write the order down, with word for the worker, so that nothing can be forgotten."""
     try:
         with transaction() as tx:
@@ -45,6 +51,7 @@ def _accept(user_id, items, reference, placed_at):
                 tx,
                 user_id=user_id,
                 requested=wire.dumps(items).decode(),
+                redeem_points=redeem_points,
                 reference=reference,
                 currency=service.current().settings.currency,
                 placed_at=placed_at,

@@ -9,7 +9,7 @@ from chassis.http import NeighbourUnavailable, RemoteProblem
 from chassis.pagination import Page, page_of
 from microservice3 import clients, database
 from microservice3.logic import saga
-from microservice3.models import STATE_OF, Order
+from microservice3.models import STATUS_OF, Order
 
 _HIDDEN = {"state", "shown", "refusal", "requested"}
 _SHOWN = tuple(field.name for field in fields(Order) if field.name not in _HIDDEN)
@@ -34,7 +34,7 @@ def list_orders(caller, *, paging, user_id=None, status=None, reference=None, **
         user_id = caller.user_id
     filters = {
         "user_id": user_id,
-        "state": STATE_OF.get(status),
+        "states": [state for state, seen in STATUS_OF.items() if seen == status] or None,
         "reference": reference,
         "since": times.get("since"),
         "until": times.get("until"),

@@ -13,10 +13,17 @@ from chassis.database import transaction
 from chassis.errors import Problem
 from chassis.money import LARGEST_AMOUNT
 from microservice3 import clients, database
-from microservice3.errors import REFUSALS, TotalTooLarge
+from microservice3.errors import (
+    REFUSALS,
+    NotEnoughPoints,
+    RedeemTooMuch,
+    TooLate,
+    TotalTooLarge,
+)
 from microservice3.models import Line
 
 LANE = "saga"
+POINT = Decimal("0.01")  # what one is worth: 100 of them are one unit of the currency
 EVERYBODY = ("microservice1", "microservice2", "microservice4")
 CUSTOMER_ONLY = ("microservice4",)
 
@@ -24,7 +31,7 @@ CUSTOMER_ONLY = ("microservice4",)
 def advance(order):
     """Take an order as far as it goes: confirmed, cancelled or refused.
 
-    Returns it, and its lines if it was confirmed just now, else None. Raises NeighbourUnavailable
+    Returns it, and its lines if it is confirmed, else None. Raises NeighbourUnavailable
     if a neighbour does not answer; the order then waits where it is.
     """
     lines = None
@@ -81,7 +88,7 @@ def subject_of(order):
 
 
 def lines_of(tx, order):
-    """Return the lines of an order; those of one that was never confirmed, as they were sent."""
+    """Return the lines of an order; those of one that was never reserved, as they were sent."""
     return requested_lines(order) if order.total is None else database.list_lines(tx, order.id)
 
 
@@ -100,17 +107,61 @@ def requested_lines(order):
     ]
 
 
+def way_back(order):
+    """Return the state in which the cancellation of an order begins, or None if it is too late."""
+    if order.state == "pending":
+        return "releasing"
+    if order.state == "reserved":
+        return "refunding"
+    if order.state == "confirmed":
+        return "refunding" if order.redeem_points else "releasing"
+    return None
+
+
 def _reserve(order):
-    """pending: ask for the stock. It is there, and the order is confirmed; or it is not."""
+    """pending: ask for the stock. It is held, and the order goes on; or there is not enough."""
     try:
         reserved = clients.reserve(order.id, order.requested)
     except tuple(REFUSALS.values()) as refusal:
         return _refuse(order, refusal), None
     lines = [_line(*pair) for pair in zip(order.requested, reserved, strict=True)]
-    total = sum((line.line_total for line in lines), Decimal(0))
-    if total > LARGEST_AMOUNT:
+    subtotal = sum((line.line_total for line in lines), Decimal(0))
+    discount = POINT * order.redeem_points
+    if subtotal > LARGEST_AMOUNT:
         return _give_up(order, TotalTooLarge()), None
-    return _confirm(order, lines, total), lines
+    if discount > subtotal:
+        return _give_up(
+            order, RedeemTooMuch(f"The points are worth {discount} of {subtotal}")
+        ), None
+    with transaction() as tx:
+        if order.redeem_points:
+            moved = database.reserve_order(tx, order.id, subtotal=subtotal, discount=discount)
+        else:
+            moved = _confirmed(tx, order, lines, subtotal, discount)
+        if moved is None:
+            return database.find_order(tx, order.id), lines
+        database.insert_lines(tx, order.id, lines)
+        return moved, lines
+
+
+def _redeem(order):
+    """reserved: take the points, the last that can be refused. Then the order is confirmed."""
+    try:
+        clients.redeem(order.id, order.user_id, order.redeem_points)
+    except (NotEnoughPoints, TooLate) as refusal:
+        return _give_up(order, refusal), None
+    with transaction() as tx:
+        lines = database.list_lines(tx, order.id)
+        moved = _confirmed(tx, order, lines, order.subtotal, order.discount)
+        return moved or database.find_order(tx, order.id), lines
+
+
+def _refund(order):
+    """refunding: give the points back, and then the stock."""
+    clients.refund(order.id)
+    with transaction() as tx:
+        moved = database.move_order(tx, order.id, ["refunding"], "releasing")
+        return moved or database.find_order(tx, order.id), None
 
 
 def _release(order):
@@ -121,19 +172,23 @@ def _release(order):
         return _ended(tx, order, ended), None
 
 
-_STEPS = {"pending": _reserve, "releasing": _release}
+_STEPS = {"pending": _reserve, "reserved": _redeem, "refunding": _refund, "releasing": _release}
 
 
-def _confirm(order, lines, total):
-    with transaction() as tx:
-        units = sum(line.quantity for line in lines)
-        confirmed = database.confirm_order(tx, order.id, total=total, units=units)
-        if confirmed is None:
-            return database.find_order(tx, order.id)
-        database.insert_lines(tx, order.id, lines)
+def _confirmed(tx, order, lines, subtotal, discount):
+    """Confirm an order and tell everybody. None if the order has gone another way since."""
+    confirmed = database.confirm_order(
+        tx,
+        order.id,
+        state=order.state,
+        subtotal=subtotal,
+        discount=discount,
+        units=sum(line.quantity for line in lines),
+    )
+    if confirmed is not None:
         publish(tx, "order.confirmed", confirmed, lines, EVERYBODY)
         outbox.settle(tx, LANE, subject=subject_of(order))
-        return confirmed
+    return confirmed
 
 
 def _refuse(order, refusal):
@@ -154,14 +209,14 @@ def _give_up(order, refusal):
         moved = database.move_order(
             tx,
             order.id,
-            ["pending"],
+            [order.state],
             "releasing",
             reason=refusal.detail,
             refusal=_written(refusal),
         )
         if moved is None:
             return database.find_order(tx, order.id)
-        database.insert_change(tx, order.id, "pending", "cancelling", refusal.detail)
+        database.insert_change(tx, order.id, order.status, "cancelling", refusal.detail)
         return moved
 
 

@@ -1,20 +1,22 @@
 -- What became of an order is in `state`, which only ever moves by compare-and-set:
---   pending -> confirmed -> shipped -> delivered
---   pending | confirmed -> releasing -> cancelled        (the client sees `cancelling`, `cancelled`)
---   pending | releasing -> refused                       (never shown: the client got a 4xx)
+--   pending -> reserved -> confirmed -> shipped -> delivered   (a client sees `reserved` as `pending`)
+--   reserved | confirmed -> refunding -> releasing -> cancelled
+--   pending | reserved | confirmed -> releasing -> cancelled   (`cancelling` to a client)
+--   pending | releasing -> refused                             (never shown: the client got a 4xx)
+-- Without points to redeem there is no `reserved` and no `refunding`.
 CREATE TABLE orders (
     id            bigint GENERATED ALWAYS AS IDENTITY PRIMARY KEY,
     user_id       bigint NOT NULL,
     state         text NOT NULL DEFAULT 'pending' CHECK (
-                      state IN ('pending', 'confirmed', 'shipped', 'delivered',
-                                'releasing', 'cancelled', 'refused')
+                      state IN ('pending', 'reserved', 'confirmed', 'shipped', 'delivered',
+                                'refunding', 'releasing', 'cancelled', 'refused')
                   ),
     shown         boolean NOT NULL DEFAULT false,   -- the client was told of it: 201 or 202
     reason        text,                             -- why it was cancelled
     refusal       json,                             -- the problem that it was refused with
     requested     json NOT NULL,                    -- the lines as they were sent
     reference     text,
-    subtotal      numeric(12, 2),                   -- no amounts until products has told the prices
+    subtotal      numeric(12, 2),                   -- no amounts until Products has told the prices
     discount      numeric(12, 2) NOT NULL DEFAULT 0,
     total         numeric(12, 2),
     currency      text NOT NULL,

@@ -60,19 +60,20 @@ _install_service_packages() {
 # starts, listens, and has no application.
 _compile_uwsgi() {
   rm -rf "$VENV/wheels"
-  local archive
+  local archive with_python
   archive=$("$VENV/bin/python" -c 'import sysconfig; print("/".join(sysconfig.get_config_vars("LIBPL", "LIBRARY")))')
-  if [[ -f $archive ]]; then _link_into_uwsgi "$archive"; fi
+  # Python as part of the program, as in Debian's own python3: from its shared library, uWSGI's
+  # default, the same code runs a third slower. All of it, since C extensions find their symbols here.
+  with_python="-no-pie -Wl,--whole-archive $archive -Wl,--no-whole-archive -lexpat -lz -ldl -lm"
+  if _can_link "$with_python"; then export UWSGI_PYTHON_NOLIB=true LDFLAGS=$with_python; fi
   APPEND_CFLAGS=-O1 UWSGI_PROFILE_OVERRIDE='embedded_plugins=python;ssl=false;xml=false;json=false;yaml=embedded' \
     _pip wheel --use-pep517 --no-build-isolation --wheel-dir "$VENV/wheels" --requirement "$REQUIREMENTS/uwsgi.txt"
 }
 
-# Python as part of the program, as in Debian's own python3: from its shared library, uWSGI's
-# default, the same code runs a third slower. All of it, since C extensions find their symbols here.
-_link_into_uwsgi() {
-  local archive=$1
-  export UWSGI_PYTHON_NOLIB=true
-  export LDFLAGS="-no-pie -Wl,--whole-archive $archive -Wl,--no-whole-archive -lexpat -lz -ldl -lm"
+# Not every Python has its archive, and that of Debian 13 is not whole.
+_can_link() {
+  # shellcheck disable=SC2086    # the words of one argument
+  gcc -x c -o /dev/null - -x none $1 <<<'int main(void) { return 0; }' 2>/dev/null
 }
 
 _install_test_packages() {

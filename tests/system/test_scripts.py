@@ -306,6 +306,8 @@ def test_an_interrupted_installation_leaves_no_policy_behind(apt, end):
         [PROJECT / "scripts/lib/install-packages", "quartet-no-such-package"],
         env=apt("sleep 30"),
         start_new_session=True,
+        # a test run in the background has SIGINT ignored, and hands that down
+        preexec_fn=lambda: signal.signal(signal.SIGINT, signal.SIG_DFL),
     )
     wait_for(NO_CLUSTER.exists)
     os.killpg(process.pid, end)

@@ -16,6 +16,8 @@ ROUTES = {
     ("/tokens", "post"),
     ("/tokens", "delete"),
     ("/tokens/refresh", "post"),
+    ("/internal/redemptions/{order_id}", "put"),
+    ("/internal/redemptions/{order_id}", "delete"),
     ("/internal/events", "post"),
 }
 METHODS = {"get", "put", "post", "patch", "delete"}

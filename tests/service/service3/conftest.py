@@ -87,3 +87,20 @@ def place():
         return buyer.post("/orders", json={"items": items, **fields})
 
     return order
+
+
+@pytest.fixture
+def accounts(app, network, keys):
+    """Returns a function that registers somebody with points: `id`, `client`, `balance()`."""
+    users = testing.Client(network.apps["microservice1"], testing.user_token(keys, 1, "admin"))
+
+    def register(username, *, points):
+        body = {"username": username, "email": f"{username}@example.com", "points": points}
+        user_id = users.post("/users", json=body).json["id"]
+        return SimpleNamespace(
+            id=user_id,
+            client=testing.Client(app, testing.user_token(keys, user_id)),
+            balance=lambda: users.get(f"/users/{user_id}").json["points_balance"],
+        )
+
+    return register

@@ -173,7 +173,7 @@ def test_a_customer_may_not_set_a_price(customer, a_product):
         ({"items": [{"product_id": 1, "quantity": 1}], "reference": ""}, "reference"),
         ({"items": [{"product_id": 1, "quantity": 1}], "reference": "x" * 101}, "reference"),
         ({"items": [{"product_id": 1, "quantity": 1}], "reference": "a\0b"}, "reference"),
-        ({"items": [{"product_id": 1, "quantity": 1}], "redeem_points": 5}, "redeem_points"),
+        ({"items": [{"product_id": 1, "quantity": 1}], "redeem_points": -1}, "redeem_points"),
         (
             {"items": [{"product_id": 1, "quantity": 1}], "placed_at": "2999-01-01T00:00:00Z"},
             "placed_at",

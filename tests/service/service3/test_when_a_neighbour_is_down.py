@@ -100,7 +100,7 @@ def test_a_process_that_dies_between_the_steps_leaves_nothing_undone(
 
     lamp = a_product(stock=5)
     with monkeypatch.context() as patch:
-        patch.setattr(saga, "_confirm", lambda *_: 1 / 0)
+        patch.setattr(saga, "_confirmed", lambda *_: 1 / 0)
         assert place(customer, (lamp, 2)).status_code == 500
     assert customer.get("/orders").json == []
 

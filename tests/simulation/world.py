@@ -1,0 +1,233 @@
+"""The whole shop in one process: four real applications, their workers and databases, and bad luck.
+
+Everything that happens is drawn from one seed: what clients want, which worker takes its next step,
+which call is dropped, delayed, repeated or never answered, and when a process dies. So a story that
+breaks a promise can be told again.
+"""
+
+import importlib
+from contextlib import contextmanager
+from functools import partial
+from random import Random
+
+import requests
+
+from chassis import testing
+from chassis.database import Pool
+from chassis.settings import SERVICES
+from chassis.worker import Worker
+
+FAULTS = {
+    "none": 70,
+    "lost on the way": 6,
+    "answer lost": 8,
+    "delayed": 6,
+    "twice": 5,
+    "caller dies before": 2,
+    "caller dies after": 3,
+}
+DEATHS = 0.01  # how often a process dies before a transaction, and as often right after it
+
+
+class Died(BaseException):
+    """The process is gone: nothing in it catches this, no answer is sent, no transaction ends."""
+
+
+class BadNetwork(testing.Network):
+    """Loses, delays and repeats calls. `faithful` ends that. `sent` is all that ever was sent."""
+
+    def __init__(self, dice):
+        super().__init__()
+        self._dice = dice
+        self.faithful = False
+        self.sent = []
+        self.told = []
+
+    def send(self, request, **_arguments):
+        self.sent.append(request)
+        fault = (
+            "none" if self.faithful else self._dice.choices(*zip(*FAULTS.items(), strict=True))[0]
+        )
+        self.told.append(f"{request.method} {request.url.partition('/api/')[2]}: {fault}")
+        if fault == "caller dies before":
+            raise Died
+        if fault in ("lost on the way", "delayed"):  # what is delayed may be repeated from `sent`
+            raise requests.ConnectionError(fault)
+        answer = self.deliver(request)
+        if fault == "twice":
+            answer = self.deliver(request)
+        if fault == "caller dies after":
+            raise Died
+        if fault == "answer lost":
+            raise requests.ReadTimeout(fault)
+        return answer
+
+    def deliver(self, request):
+        """Let the neighbour have a call, whoever still waits for its answer."""
+        try:
+            return super().send(request)
+        except Died as death:
+            raise requests.ConnectionError("the neighbour died") from death
+
+
+class World:
+    """One run. `step` lets something happen, `heal` ends all faults and lets everything finish."""
+
+    def __init__(self, seed, services, apps, keys):
+        self.dice = Random(seed)
+        self.keys = keys
+        self.services = services
+        self.network = BadNetwork(self.dice)
+        for service in services.values():
+            service.http_adapter = self.network
+            service.database.connection = self._mortal(partial(Pool.connection, service.database))
+        self.apps = self.network.apps = apps
+        self.workers = {
+            name: Worker(services[name], importlib.import_module(f"{name}.worker").LANES)
+            for name in SERVICES
+        }
+        self.answers = []  # of all orders that were tried: (what was asked, what came back or None)
+        self.seen = {}  # what a client saw of each order, in order
+        self.story = []
+
+    def furnish(self, products=2, users=2):
+        """Put a little on the shelves, and let a few customers with a few points in."""
+        self.network.faithful = True
+        shop, people = self.admin("microservice2"), self.admin("microservice1")
+        stock = [self.dice.randint(1, 6) for _ in range(products)]
+        self.products = [
+            shop.post(
+                "/products",
+                json={"sku": f"S{n}", "name": "Lamp", "category": "c", "price": 10, "stock": units},
+            ).json["id"]
+            for n, units in enumerate(stock)
+        ]
+        self.users = [
+            people.post(
+                "/users",
+                json={"username": f"u{n}", "email": f"u{n}@example.com", "points": 1_500},
+            ).json["id"]
+            for n in range(users)
+        ]
+        self.work_until_quiet()
+        self.network.faithful = False
+
+    def admin(self, name):
+        return testing.Client(self.apps[name], testing.user_token(self.keys, 10**6, "admin"))
+
+    def customer(self, user_id, name="microservice3"):
+        return testing.Client(self.apps[name], testing.user_token(self.keys, user_id))
+
+    def step(self):
+        action = self.dice.choices(
+            [self._order, self._cancel, self._move_by_hand, self._look, self._work, self._repeat],
+            [3, 2, 1, 2, 8, 3],
+        )[0]
+        self.network.told.clear()
+        try:
+            said = action()
+        except Died:
+            said = "died"
+        self.story.append(f"{action.__name__.strip('_')}: {said} {self.network.told or ''}")
+
+    def heal(self):
+        """End all faults, let whatever was sent arrive once more, and let everything finish."""
+        self.network.faithful = True
+        late = list(self.network.sent)
+        self.dice.shuffle(late)
+        for request in late[:20]:
+            self.network.deliver(request)
+        self.work_until_quiet()
+        for order_id in list(self.seen):
+            self._look(order_id)
+
+    def work_until_quiet(self):
+        for _ in range(40):
+            self.time_passes()
+            if not sum(testing.deliver_all(worker) for worker in self.workers.values()):
+                return
+        raise AssertionError("the workers find no end")
+
+    def time_passes(self):
+        """Let every lease end and every pause be over."""
+        for name in SERVICES:
+            self.query(name, "UPDATE outbox SET due_at = now() WHERE state = 'waiting'")
+
+    def query(self, name, sql, **values):
+        return testing.query(self.services[name].settings.database_url, sql, **values)
+
+    def _order(self):
+        user_id, product_id = self.dice.choice(self.users), self.dice.choice(self.products)
+        asked = {
+            "items": [{"product_id": product_id, "quantity": self.dice.randint(1, 3)}],
+            "reference": f"R{len(self.answers)}",
+        }
+        if self.dice.random() < 0.5:
+            asked["redeem_points"] = self.dice.choice([100, 500, 900, 5_000])
+        self.answers.append([user_id, asked, None])
+        answer = self.customer(user_id).post("/orders", json=asked)
+        self.answers[-1][2] = answer
+        if answer.status_code in (201, 202):
+            self.seen[answer.json["id"]] = [answer.json["status"]]
+        return f"{asked} -> {answer.status_code} {answer.json.get('code', answer.json.get('id'))}"
+
+    def _cancel(self):
+        if not self.seen:
+            return "no order yet"
+        return self._change(self.dice.choice(list(self.seen)), "cancelled")
+
+    def _move_by_hand(self):
+        if not self.seen:
+            return "no order yet"
+        wish = self.dice.choice(["shipped", "delivered"])
+        return self._change(self.dice.choice(list(self.seen)), wish)
+
+    def _change(self, order_id, status):
+        answer = self.admin("microservice3").patch(f"/orders/{order_id}", json={"status": status})
+        if answer.status_code in (200, 202):
+            self.seen[order_id].append(answer.json["status"])
+        return f"{order_id} {status} -> {answer.status_code}"
+
+    def _look(self, order_id=None):
+        if not self.seen:
+            return "no order yet"
+        order_id = order_id or self.dice.choice(list(self.seen))
+        answer = self.admin("microservice3").get(f"/orders/{order_id}")
+        if answer.status_code == 200:
+            self.seen[order_id].append(answer.json["status"])
+        return f"{order_id} is {answer.json.get('status')}"
+
+    def _work(self):
+        """One step of one worker; a lease may be over or not."""
+        if self.dice.random() < 0.5:
+            self.time_passes()
+        name, lane = self.dice.choice(
+            [(name, lane) for name, worker in self.workers.items() for lane in worker.lanes]
+        )
+        with self.services[name].active():
+            return f"{name} {lane}: {self.workers[name].step(lane)}"
+
+    def _repeat(self):
+        """A call of long ago arrives, late or once more."""
+        if not self.network.sent:
+            return "nothing was sent yet"
+        request = self.dice.choice(self.network.sent)
+        try:
+            self.network.deliver(request)
+        except requests.RequestException as silence:
+            return f"{request.method} {request.url}: {silence}"
+        return f"{request.method} {request.url}"
+
+    def _mortal(self, connection):
+        """Processes die before a transaction or right after it, not in the midst of a statement."""
+
+        @contextmanager
+        def mortal():
+            if not self.network.faithful and self.dice.random() < DEATHS:
+                raise Died
+            with connection() as lent:
+                yield lent
+            if not self.network.faithful and self.dice.random() < DEATHS:
+                raise Died
+
+        return mortal
