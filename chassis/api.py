@@ -11,12 +11,27 @@ from marshmallow import RAISE
 from webargs.flaskparser import FlaskParser
 from werkzeug.exceptions import UnsupportedMediaType
 
-from chassis import wire
+from chassis import conditional, wire
 from chassis.errors import Invalid, NotFound, Problem
-from chassis.fields import LARGEST_ID, Schema, Text, Whole
+from chassis.fields import LARGEST_ID, ListQuery, Schema, Text, Whole
 from chassis.problems import from_http_exception
 
 PROBLEM = "application/problem+json"
+
+_PAGING_HEADERS = {
+    "X-Pagination": {
+        "description": "JSON: `total`, `total_pages`, `first_page`, `last_page`, `page`, "
+        "`previous_page`, `next_page`; not with `after`",
+        "schema": {"type": "string"},
+        "example": '{"total":3,"total_pages":1,"first_page":1,"last_page":1,"page":1}',
+    },
+    "Link": {
+        "description": "RFC 8288: `first`, `prev`, `next` and `last`; with `after`, `next` alone. "
+        "Where there is no more, there is no `next`",
+        "schema": {"type": "string"},
+        "example": '</api/service2/products?limit=20&page=2>; rel="next"',
+    },
+}
 
 
 class MalformedJsonProblem(Problem):
@@ -57,6 +72,10 @@ class Blueprint(SmorestBlueprint):
     """A blueprint whose arguments are parsed by our Parser, and whose errors have our shape."""
 
     ARGUMENTS_PARSER = Parser()
+
+    def __init__(self, *arguments, **options):
+        super().__init__(*arguments, **options)
+        self._prepare_doc_cbks += [conditional.document, _document_paging]
 
     def arguments(self, schema, **options):
         """As flask-smorest has it, but the schema is made once and not for each request."""
@@ -119,6 +138,14 @@ def init_app(app, *, title, description, prefix):
     app.before_request(_refuse_undeclared_parameters)
     app.before_request(_refuse_impossible_ids)
     return Api(app)
+
+
+def _document_paging(doc, info, **_):
+    """Describe the headers of a list; flask-smorest calls this for each operation."""
+    parameters = info.get("arguments", {}).get("parameters", [])
+    if any(isinstance(parameter.get("schema"), ListQuery) for parameter in parameters):
+        doc["responses"][200]["headers"] = _PAGING_HEADERS
+    return doc
 
 
 def _refuse_undeclared_parameters():

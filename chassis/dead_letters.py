@@ -4,6 +4,7 @@ Once the reason is mended a letter can be replayed; one that is of no use any mo
 """
 
 import logging
+from functools import partial
 
 from chassis import outbox
 from chassis.api import Blueprint
@@ -47,9 +48,8 @@ class WholeLetterView(DeadLetterView):
 def list_dead_letters(query):
     """List what was refused for good, the oldest first"""
     with transaction() as tx:
-        total = outbox.count_dead_letters(tx)
-        found = page_of(total, lambda **page: outbox.list_dead_letters(tx, **page), **query)
-    return paged(found, query)
+        count = partial(outbox.count_dead_letters, tx)
+        return paged(page_of(count=count, rows=partial(outbox.list_dead_letters, tx), **query))
 
 
 @dead_letters.route("/<int:letter_id>", methods=["GET"])

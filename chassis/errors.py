@@ -47,6 +47,10 @@ class Conflict(Problem):
     status, code, title = 409, "conflict", "This contradicts the present state"
 
 
+class PreconditionFailed(Problem):
+    status, code, title = 412, "precondition_failed", "It is not the version that was expected"
+
+
 class Invalid(Problem):
     """Well-formed but unacceptable. `errors` is nested like the request: `{"json": {...}}`."""
 

@@ -14,8 +14,9 @@ from decimal import Decimal
 import marshmallow as ma
 from marshmallow import validate
 
-from chassis import service
+from chassis import resources, service
 from chassis.money import CENT, LARGEST_AMOUNT
+from chassis.pagination import Paging, position_of
 
 LARGEST_ID = 2**63 - 1
 
@@ -101,6 +102,13 @@ class Whole(_Documented, ma.fields.Integer):
         if isinstance(value, bool) or not isinstance(value, int):
             raise self.make_error("invalid", input=value)
         return value
+
+
+class Cursor(_Documented, ma.fields.String):
+    """A word that is ours alone to read; of any length, for whoever reads it refuses it."""
+
+    def __init__(self, description, **arguments):
+        super().__init__(description, "", **arguments)
 
 
 class Flag(_Documented, ma.fields.Boolean):
@@ -266,7 +274,24 @@ class Query(Schema):
 
 
 class ListQuery(Query):
-    """The parameters of a list."""
+    """The parameters of a list. Loaded, those of paging are one: `paging`, a Paging.
 
-    page = Whole("The page, counted from 1", 1, max=2**31, load_default=1)
+    Raises BadCursor.
+    """
+
+    page = Whole("The page, counted from 1; left out, the first", 1, max=2**31)
     limit = Whole("How many entries a page has", 20, max=100, load_default=20)
+    after = Cursor(
+        "Instead of `page`: empty for the first entries, then as in `Link; rel=next`. Nothing is "
+        "counted, and what comes or goes meanwhile moves no entry to another page"
+    )
+
+    @ma.post_load
+    def _gather(self, query, **_):
+        page, limit, after = (query.pop(name, None) for name in ("page", "limit", "after"))
+        if after is None:
+            return {**query, "paging": Paging(limit, page or 1)}
+        if page is not None:
+            raise ma.ValidationError("Not together with `page`.", "after")
+        position = position_of(after, resources.list_in_hand())
+        return {**query, "paging": Paging(limit, after=position)}

@@ -260,20 +260,20 @@ def count_dead_letters(tx):
     return tx.value("SELECT count(*) FROM outbox WHERE state = 'dead'")
 
 
-def list_dead_letters(tx, *, limit, offset):
-    """Return DeadLetters, the oldest first."""
+def list_dead_letters(tx, **window):
+    """Return the DeadLetters in a window of chassis.pagination, the oldest first."""
     return tx.all(
         DeadLetter,
         f"""
         SELECT {_DEAD_LETTER}
           FROM outbox
          WHERE state = 'dead'
+           AND (%(after_id)s::bigint IS NULL OR id > %(after_id)s)
          ORDER BY id
          LIMIT %(limit)s
         OFFSET %(offset)s
         """,
-        limit=limit,
-        offset=offset,
+        **window,
     )
 
 

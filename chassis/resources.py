@@ -5,6 +5,9 @@ from urllib.parse import urlencode
 from flask import request
 
 from chassis import service, wire
+from chassis.pagination import cursor_of
+
+_PAGING = frozenset({"page", "limit", "after"})
 
 
 def created(resource, status=201):
@@ -17,13 +20,28 @@ def created(resource, status=201):
     return resource, status, {"Location": f"{_own_address()}/{number}"}
 
 
-def paged(found, query):
+def paged(found):
     """Return (entries, headers) for one page of a list, whose body is a bare array.
 
-    found: a chassis.pagination.Page. query: what a ListQuery loaded. Headers: `X-Pagination` as
-    flask-smorest has it, and `Link` (RFC 8288) with first, prev, next and last.
+    found: a chassis.pagination.Page. Headers of a page by number: `X-Pagination` as flask-smorest
+    has it, and `Link` (RFC 8288) with first, prev, next and last; of a page behind a cursor: `Link`
+    with next, unless it is the last.
     """
-    page, last = query["page"], -(-found.total // query["limit"])
+    if found.paging.after is None:
+        return found.items, _numbered(found)
+    if found.next is None:
+        return found.items, {}
+    return found.items, {"Link": _link("next", after=cursor_of(found.next, list_in_hand()))}
+
+
+def list_in_hand():
+    """Return bytes that name the list that is asked for, with its filters and its order."""
+    filters = {name: text for name, text in request.args.items() if name not in _PAGING}
+    return wire.dumps([request.path, sorted(filters.items())])
+
+
+def _numbered(found):
+    page, last = found.paging.page, -(-found.total // found.paging.limit)
     metadata = {"total": found.total, "total_pages": last}
     if found.total:
         metadata |= {"first_page": 1, "last_page": last, "page": page}
@@ -34,17 +52,19 @@ def paged(found, query):
     headers = {"X-Pagination": wire.dumps(metadata).decode()}
     if links := _links(metadata):
         headers["Link"] = links
-    return found.items, headers
+    return headers
 
 
 def _links(metadata):
     relations = {"first": "first_page", "prev": "previous_page", "next": "next_page"}
     relations["last"] = "last_page"
     return ", ".join(
-        f'<{_own_address()}?{urlencode({**request.args, "page": metadata[key]})}>; rel="{name}"'
-        for name, key in relations.items()
-        if key in metadata
+        _link(name, page=metadata[key]) for name, key in relations.items() if key in metadata
     )
+
+
+def _link(name, **place):
+    return f'<{_own_address()}?{urlencode({**request.args, **place})}>; rel="{name}"'
 
 
 def _own_address():

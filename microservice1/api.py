@@ -2,6 +2,7 @@
 
 from chassis.api import Blueprint
 from chassis.auth import allow, callers, identity, public
+from chassis.conditional import conditional
 from chassis.events import CONTENT_TYPE
 from chassis.resources import paged
 from chassis.service import current
@@ -35,6 +36,7 @@ blueprints = (users, short, tokens, redemptions, events)
 @users.route("", methods=["POST"])
 @short.route("", methods=["POST"])
 @allow("anyone")
+@conditional
 @users.arguments(NewUser)
 @users.response(201, UserView)
 @users.alt_response(403, description="Only administrators give a role or points")
@@ -51,11 +53,12 @@ def register_user(body):
 @users.response(200, UserView(many=True))
 def list_users(query):
     """List users"""
-    return paged(accounts.list_users(**query), query)
+    return paged(accounts.list_users(**query))
 
 
 @users.route("/me", methods=["GET"])
 @allow("user")
+@conditional
 @users.response(200, UserView)
 def get_me():
     """Show who is signed in; 404 once the account is deleted"""
@@ -64,6 +67,7 @@ def get_me():
 
 @users.route("/<int:user_id>", methods=["GET"])
 @allow("user", "service")
+@conditional
 @users.response(200, UserView)
 def get_user(user_id):
     """Show a user"""
@@ -72,6 +76,7 @@ def get_user(user_id):
 
 @short.route("/<username>", methods=["GET"])
 @allow("user", "service")
+@conditional
 @short.response(200, UserView)
 def get_user_called(username):
     """Show the user of that name, in any case"""
@@ -80,37 +85,41 @@ def get_user_called(username):
 
 @users.route("/<int:user_id>", methods=["PUT"])
 @allow("user")
+@conditional
 @users.arguments(UserFields)
 @users.response(200, UserView)
 @users.alt_response(403, description="A field for administrators, or not the current password")
 @users.alt_response(409, description="A name is taken, or this is the last administrator")
-def replace_user(body, user_id):
+def replace_user(body, user_id, expected):
     """Write an account anew; a full name that is left out is cleared"""
-    return accounts.edit(identity(), user_id, **body)
+    return accounts.edit(identity(), user_id, expected, **body)
 
 
 @users.route("/<int:user_id>", methods=["PATCH"])
 @allow("user")
+@conditional
 @users.arguments(UserChange)
 @users.response(200, UserView)
 @users.alt_response(403, description="A field for administrators, or not the current password")
 @users.alt_response(409, description="A name is taken, or this is the last administrator")
-def change_user(body, user_id):
+def change_user(body, user_id, expected):
     """Change some fields of an account"""
-    return accounts.edit(identity(), user_id, **body)
+    return accounts.edit(identity(), user_id, expected, **body)
 
 
 @users.route("/<int:user_id>", methods=["DELETE"])
 @allow("user")
+@conditional
 @users.response(204)
 @users.alt_response(409, description="This is the last administrator")
-def delete_user(user_id):
+def delete_user(user_id, expected):
     """Delete an account, its points and its sessions"""
-    accounts.delete(identity(), user_id)
+    accounts.delete(identity(), user_id, expected)
 
 
 @users.route("/<int:user_id>/points", methods=["POST"])
 @allow("admin")
+@conditional
 @users.arguments(PointsChange)
 @users.response(200, UserView)
 @users.alt_response(409, description="There are not enough points to take")
@@ -121,18 +130,20 @@ def adjust_points(body, user_id):
 
 @users.route("/<int:user_id>/promotion", methods=["PUT"])
 @allow("admin", "service")
+@conditional
 @users.response(200, UserView)
-def promote_user(user_id):
+def promote_user(user_id, expected):
     """Compute a user's status anew"""
-    return points.promote(user_id)
+    return points.promote(user_id, expected)
 
 
 @short.route("/promote/<username>", methods=["PUT"])
 @allow("admin", "service")
+@conditional
 @short.response(200, UserView)
-def promote_user_called(username):
+def promote_user_called(username, expected):
     """Compute the status of the user of that name anew"""
-    return points.promote_called(username)
+    return points.promote_called(username, expected)
 
 
 @tokens.route("", methods=["POST"])

@@ -82,19 +82,19 @@ def count_users(tx, **filters):
     return tx.value(f"SELECT count(*) FROM users {_MATCHING}", **filters)
 
 
-def list_users(tx, *, limit, offset, **filters):
+def list_users(tx, window, **filters):
     return tx.all(
         User,
         f"""
         SELECT {_USER}
           FROM users
         {_MATCHING}
+         AND (%(after_id)s::bigint IS NULL OR id > %(after_id)s)
          ORDER BY id
          LIMIT %(limit)s
         OFFSET %(offset)s
         """,
-        limit=limit,
-        offset=offset,
+        **window,
         **filters,
     )
 

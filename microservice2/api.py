@@ -2,6 +2,7 @@
 
 from chassis.api import Blueprint
 from chassis.auth import allow, callers
+from chassis.conditional import conditional
 from chassis.events import CONTENT_TYPE
 from chassis.resources import created, paged
 from microservice2 import logic
@@ -32,6 +33,7 @@ blueprints = (products, categories, internal_products, reservations, events)
 
 @products.route("", methods=["POST"])
 @allow("admin")
+@conditional
 @products.arguments(NewProduct)
 @products.response(201, ProductView)
 @products.alt_response(409, description="The sku is taken")
@@ -46,11 +48,12 @@ def create_product(body):
 @products.response(200, ProductView(many=True))
 def list_products(query):
     """List products"""
-    return paged(logic.list_products(**query), query)
+    return paged(logic.list_products(**query))
 
 
 @products.route("/<int:product_id>", methods=["GET"])
 @allow("anyone")
+@conditional
 @products.response(200, ProductView)
 def get_product(product_id):
     """Show a product"""
@@ -59,34 +62,38 @@ def get_product(product_id):
 
 @products.route("/<int:product_id>", methods=["PUT"])
 @allow("admin")
+@conditional
 @products.arguments(ProductFields)
 @products.response(200, ProductView)
 @products.alt_response(409, description="The sku is taken")
-def replace_product(body, product_id):
+def replace_product(body, product_id, expected):
     """Write a product anew; a description that is left out is cleared"""
-    return logic.edit_product(product_id, **body)
+    return logic.edit_product(product_id, expected, **body)
 
 
 @products.route("/<int:product_id>", methods=["PATCH"])
 @allow("admin")
+@conditional
 @products.arguments(ProductChange)
 @products.response(200, ProductView)
 @products.alt_response(409, description="The sku is taken")
-def change_product(body, product_id):
+def change_product(body, product_id, expected):
     """Change some fields of a product"""
-    return logic.edit_product(product_id, **body)
+    return logic.edit_product(product_id, expected, **body)
 
 
 @products.route("/<int:product_id>", methods=["DELETE"])
 @allow("admin")
+@conditional
 @products.response(204)
-def delete_product(product_id):
+def delete_product(product_id, expected):
     """Remove a product; orders keep what they have written down of it"""
-    logic.delete_product(product_id)
+    logic.delete_product(product_id, expected)
 
 
 @products.route("/<int:product_id>/stock", methods=["POST"])
 @allow("admin")
+@conditional
 @products.arguments(StockChange)
 @products.response(200, ProductView)
 @products.alt_response(409, description="Not enough is left, or the reference is taken")
@@ -101,7 +108,7 @@ def enter_stock(body, product_id):
 @products.response(200, StockEntryView(many=True))
 def list_stock_entries(query, product_id):
     """List a product's stock entries"""
-    return paged(logic.list_stock_entries(product_id, **query), query)
+    return paged(logic.list_stock_entries(product_id, **query))
 
 
 @categories.route("", methods=["GET"])

@@ -1,16 +1,47 @@
 """Database access: one function, one statement."""
 
+from dataclasses import dataclass
+
 from chassis import wire
 from microservice2.models import Category, Product, Reservation, ReservedItem, Shelf, StockEntry
 
-# Every sort ends with the id, so that a page never shows what another has shown.
-_ORDERS = {
-    None: "id",
-    "price_asc": "price, id",
-    "price_desc": "price DESC, id",
-    "name": "name, id",
-    "newest": "created_at DESC, id DESC",
-    "popular": "units_sold DESC, id",
+
+@dataclass(frozen=True, slots=True)
+class Sort:
+    """key: what comes before the id, or None. behind: what lies behind a place in this order."""
+
+    key: str | None
+    order: str
+    behind: str
+
+
+# Every sort ends with the id, so that a page never shows what another has shown. Where the two
+# directions differ, no comparison of rows says what lies behind; the first half is for the index.
+SORTS = {
+    None: Sort(None, "id", "id > %(after_id)s"),
+    "price_asc": Sort("price", "price, id", "(price, id) > (%(after_key)s::numeric, %(after_id)s)"),
+    "price_desc": Sort(
+        "price",
+        "price DESC, id",
+        """
+        price <= %(after_key)s::numeric
+        AND (price < %(after_key)s::numeric OR id > %(after_id)s)
+        """,
+    ),
+    "name": Sort("name", "name, id", "(name, id) > (%(after_key)s::text, %(after_id)s)"),
+    "newest": Sort(
+        "created_at",
+        "created_at DESC, id DESC",
+        "(created_at, id) < (%(after_key)s::timestamptz, %(after_id)s)",
+    ),
+    "popular": Sort(
+        "units_sold",
+        "units_sold DESC, id",
+        """
+        units_sold <= %(after_key)s::bigint
+        AND (units_sold < %(after_key)s::bigint OR id > %(after_id)s)
+        """,
+    ),
 }
 
 _MATCHING = """
@@ -69,19 +100,19 @@ def count_products(tx, **filters):
     return tx.value(f"SELECT count(*) FROM products {_MATCHING}", **filters)
 
 
-def list_products(tx, *, sort, limit, offset, **filters):
+def list_products(tx, window, *, sort, **filters):
     return tx.all(
         Product,
         f"""
         SELECT {_PRODUCT}
           FROM products
         {_MATCHING}
-         ORDER BY {_ORDERS[sort]}
+         AND (%(after_id)s::bigint IS NULL OR ({SORTS[sort].behind}))
+         ORDER BY {SORTS[sort].order}
          LIMIT %(limit)s
         OFFSET %(offset)s
         """,
-        limit=limit,
-        offset=offset,
+        **window,
         **filters,
     )
 
@@ -170,7 +201,7 @@ def count_stock_entries(tx, product_id, reference):
     )
 
 
-def list_stock_entries(tx, product_id, reference, *, limit, offset):
+def list_stock_entries(tx, product_id, reference, window):
     return tx.all(
         StockEntry,
         """
@@ -178,14 +209,14 @@ def list_stock_entries(tx, product_id, reference, *, limit, offset):
           FROM stock_entries
          WHERE product_id = %(product_id)s
            AND (%(reference)s::text IS NULL OR reference = %(reference)s)
+           AND (%(after_id)s::bigint IS NULL OR id > %(after_id)s)
          ORDER BY id
          LIMIT %(limit)s
         OFFSET %(offset)s
         """,
         product_id=product_id,
         reference=reference,
-        limit=limit,
-        offset=offset,
+        **window,
     )
 
 

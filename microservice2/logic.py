@@ -41,7 +41,7 @@ def create_product(*, sku, name, description, category, price, stock):
         return product
 
 
-def list_products(*, page, limit, sort=None, q=None, **filters):
+def list_products(*, paging, sort=None, q=None, **filters):
     """Return a Page of the products that match. q: words, each of which must occur somewhere."""
     filters = {
         "words": [f"%{_literally(word)}%" for word in q.split()] if q else None,
@@ -49,9 +49,12 @@ def list_products(*, page, limit, sort=None, q=None, **filters):
         **filters,
     }
     with transaction() as tx:
-        total = database.count_products(tx, **filters)
-        rows = partial(database.list_products, tx, sort=sort, **filters)
-        return page_of(total, rows, page=page, limit=limit)
+        return page_of(
+            paging,
+            count=partial(database.count_products, tx, **filters),
+            rows=partial(database.list_products, tx, sort=sort, **filters),
+            key=database.SORTS[sort].key,
+        )
 
 
 def list_products_by_id(product_ids):
@@ -65,10 +68,14 @@ def get_product(product_id):
         return _present(database.find_product(tx, product_id))
 
 
-def edit_product(product_id, **changes):
-    """Change what the shop says of a product, and count its version up. Raises SkuTaken."""
+def edit_product(product_id, expected, **changes):
+    """Change what the shop says of a product, and count its version up.
+
+    expected: a chassis.conditional.Expected. Raises NotFound, PreconditionFailed or SkuTaken.
+    """
     with transaction() as tx, _sku_is_free():
         product = _present(database.lock_product(tx, product_id))
+        expected.check(product.version)
         kept = {
             name: getattr(product, name)
             for name in ("sku", "name", "description", "category", "price")
@@ -76,11 +83,14 @@ def edit_product(product_id, **changes):
         return database.update_product(tx, product_id, **(kept | changes))
 
 
-def delete_product(product_id):
-    """Remove a product; its sku becomes free. Orders keep what they have written down of it."""
+def delete_product(product_id, expected):
+    """Remove a product; its sku becomes free. Orders keep what they have written down of it.
+
+    Raises NotFound or PreconditionFailed.
+    """
     with transaction() as tx:
-        if not database.delete_product(tx, product_id):
-            raise NotFound
+        expected.check(_present(database.lock_product(tx, product_id)).version)
+        database.delete_product(tx, product_id)
 
 
 def enter_stock(product_id, *, delta, reason, reference=None):
@@ -96,12 +106,14 @@ def enter_stock(product_id, *, delta, reason, reference=None):
         return changed
 
 
-def list_stock_entries(product_id, *, page, limit, reference=None):
+def list_stock_entries(product_id, *, paging, reference=None):
     with transaction() as tx:
         _present(database.find_product(tx, product_id))
-        total = database.count_stock_entries(tx, product_id, reference)
-        rows = partial(database.list_stock_entries, tx, product_id, reference)
-        return page_of(total, rows, page=page, limit=limit)
+        return page_of(
+            paging,
+            count=partial(database.count_stock_entries, tx, product_id, reference),
+            rows=partial(database.list_stock_entries, tx, product_id, reference),
+        )
 
 
 def list_categories():

@@ -2,6 +2,7 @@
 
 from chassis.api import Blueprint
 from chassis.auth import allow, identity
+from chassis.conditional import conditional
 from chassis.resources import created, paged
 from microservice3.logic import changing, placing, reading, reporting
 from microservice3.schemas import (
@@ -25,6 +26,7 @@ blueprints = (orders, reports)
 
 @orders.route("", methods=["POST"])
 @allow("user")
+@conditional
 @orders.arguments(NewOrder)
 @orders.response(201, OrderView, description="The order is confirmed")
 @orders.alt_response(
@@ -43,11 +45,12 @@ def place_order(body):
 @orders.response(200, OrderSummaryView(many=True))
 def list_orders(query):
     """List orders, newest first: one's own, or all for an administrator"""
-    return paged(reading.list_orders(identity(), **query), query)
+    return paged(reading.list_orders(identity(), **query))
 
 
 @orders.route("/<int:order_id>", methods=["GET"])
 @allow("user")
+@conditional
 @orders.arguments(OrderQuery, location="query")
 @orders.response(200, ExpandedOrderView)
 def get_order(query, order_id):
@@ -57,15 +60,16 @@ def get_order(query, order_id):
 
 @orders.route("/<int:order_id>", methods=["PATCH"])
 @allow("user")
+@conditional
 @orders.arguments(StatusChange)
 @orders.response(200, OrderView)
 @orders.alt_response(
     202, schema=OrderView, description="The order is being cancelled; it ends by itself"
 )
 @orders.alt_response(409, description="The order cannot take this step")
-def change_order(body, order_id):
+def change_order(body, order_id, expected):
     """Ship, deliver or cancel an order"""
-    order = changing.change_status(identity(), order_id, body["status"])
+    order = changing.change_status(identity(), order_id, body["status"], expected)
     return order, 202 if order["status"] == "cancelling" else 200
 
 

@@ -63,19 +63,22 @@ def count_orders(tx, **filters):
     return tx.value(f"SELECT count(*) FROM orders {_MATCHING}", **filters)
 
 
-def list_orders(tx, *, limit, offset, **filters):
+def list_orders(tx, window, **filters):
     return tx.all(
         Order,
         f"""
         SELECT {_ORDER}
           FROM orders
         {_MATCHING}
+         AND (
+                 %(after_id)s::bigint IS NULL
+                 OR (placed_at, id) < (%(after_key)s::timestamptz, %(after_id)s)
+             )
          ORDER BY placed_at DESC, id DESC
          LIMIT %(limit)s
         OFFSET %(offset)s
         """,
-        limit=limit,
-        offset=offset,
+        **window,
         **filters,
     )
 

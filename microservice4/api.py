@@ -2,6 +2,7 @@
 
 from chassis.api import Blueprint
 from chassis.auth import allow, callers, identity
+from chassis.conditional import conditional
 from chassis.events import CONTENT_TYPE
 from chassis.resources import paged
 from microservice4.logic import reading, receiving, retrying
@@ -21,11 +22,12 @@ blueprints = (notifications, events)
 @notifications.response(200, NotificationView(many=True))
 def list_notifications(query):
     """List notifications, newest first: one's own, or all for an administrator"""
-    return paged(reading.list_notifications(identity(), **query), query)
+    return paged(reading.list_notifications(identity(), **query))
 
 
 @notifications.route("/<int:notification_id>", methods=["GET"])
 @allow("user")
+@conditional
 @notifications.response(200, NotificationView)
 def get_notification(notification_id):
     """Show a notification"""
@@ -34,6 +36,7 @@ def get_notification(notification_id):
 
 @notifications.route("/<int:notification_id>/retry", methods=["POST"])
 @allow("admin")
+@conditional
 @notifications.response(202, NotificationView)
 @notifications.alt_response(409, description="It has not failed")
 def retry_notification(notification_id):

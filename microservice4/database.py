@@ -134,19 +134,22 @@ def count_notifications(tx, **filters):
     return tx.value(f"SELECT count(*) FROM notifications {_MATCHING}", **filters)
 
 
-def list_notifications(tx, *, limit, offset, **filters):
+def list_notifications(tx, window, **filters):
     return tx.all(
         Notification,
         f"""
         SELECT {_NOTIFICATION}
           FROM notifications
         {_MATCHING}
+         AND (
+                 %(after_id)s::bigint IS NULL
+                 OR (created_at, id) < (%(after_key)s::timestamptz, %(after_id)s)
+             )
          ORDER BY created_at DESC, id DESC
          LIMIT %(limit)s
         OFFSET %(offset)s
         """,
-        limit=limit,
-        offset=offset,
+        **window,
         **filters,
     )
 

@@ -17,11 +17,14 @@ _COPIED_ELSEWHERE = ("username", "email", "full_name")
 _SIGNING_IN = ("password_hash", "role")
 
 
-def list_users(*, page, limit, **filters):
+def list_users(*, paging, **filters):
     filters = {**dict.fromkeys(("username", "email", "status", "role")), **filters}
     with transaction() as tx:
-        total = database.count_users(tx, **filters)
-        return page_of(total, partial(database.list_users, tx, **filters), page=page, limit=limit)
+        return page_of(
+            paging,
+            count=partial(database.count_users, tx, **filters),
+            rows=partial(database.list_users, tx, **filters),
+        )
 
 
 def get_user(caller, user_id):
@@ -37,12 +40,12 @@ def get_user_called(caller, username):
     return user
 
 
-def edit(caller, user_id, *, password=None, current_password=None, **changes):
+def edit(caller, user_id, expected, *, password=None, current_password=None, **changes):
     """Change an account, and count its version up.
 
     Who is no administrator proves by the current password that a new one is theirs to set. Another
-    password or role ends all sessions. Raises NotFound, Forbidden, WrongPassword, UsernameTaken,
-    EmailTaken or LastAdmin.
+    password or role ends all sessions. expected: a chassis.conditional.Expected. Raises NotFound,
+    Forbidden, WrongPassword, PreconditionFailed, UsernameTaken, EmailTaken or LastAdmin.
     """
     _check_may_see(caller, user_id)
     if not caller.is_admin and _FOR_ADMINS & changes.keys():
@@ -57,17 +60,22 @@ def edit(caller, user_id, *, password=None, current_password=None, **changes):
         if changes.get("role") == "customer":
             _keep_an_admin(tx, user_id)
         user = present(database.lock_user(tx, user_id))
+        expected.check(user.version)
         if proven is not None and user.password_hash != proven:
             raise WrongPassword  # it was changed a moment ago
         return _write(tx, user, changes)
 
 
-def delete(caller, user_id):
-    """Delete an account; its username and e-mail address become free. Raises LastAdmin."""
+def delete(caller, user_id, expected):
+    """Delete an account; its username and e-mail address become free.
+
+    Raises NotFound, LastAdmin or PreconditionFailed.
+    """
     _check_may_see(caller, user_id)
     with transaction() as tx:
         _keep_an_admin(tx, user_id)
-        announce(tx, "user.deleted", present(database.delete_user(tx, user_id)))
+        expected.check(present(database.lock_user(tx, user_id)).version)
+        announce(tx, "user.deleted", database.delete_user(tx, user_id))
 
 
 def present(found):

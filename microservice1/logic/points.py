@@ -24,17 +24,18 @@ def adjust(user_id, *, points, reason):
         return enter(tx, user, kind="adjustment", points=points, balance=points, reason=reason)
 
 
-def promote(user_id):
-    """Compute the status anew. Returns the user."""
+def promote(user_id, expected):
+    """Compute the status anew. Returns the user. Raises PreconditionFailed."""
     with transaction() as tx:
         user = present(database.lock_user(tx, user_id))
+        expected.check(user.version)
         return _settle(tx, user, user.points, user.points_balance)
 
 
-def promote_called(username):
+def promote_called(username, expected):
     with transaction() as tx:
         user = present(database.find_user_called(tx, username))
-    return promote(user.id)
+    return promote(user.id, expected)
 
 
 def enter(tx, user, *, kind, points, balance, reason, order_id=None):

@@ -12,39 +12,42 @@ from microservice3.logic.reading import described, find_own
 _BY_HAND = {"shipped": "confirmed", "delivered": "shipped"}
 
 
-def change_status(caller, order_id, status):
+def change_status(caller, order_id, status, expected):
     """Bring an order to a status. Returns it with its lines, `cancelling` if that takes longer.
 
-    Raises NotFound, Forbidden or InvalidTransition.
+    expected: a chassis.conditional.Expected. Raises NotFound, PreconditionFailed, Forbidden or
+    InvalidTransition.
     """
     with transaction() as tx:
         order = find_own(tx, caller, order_id)
+        expected.check(order.version)
         if order.status == status:
             return described(order, saga.lines_of(tx, order))
     if status == "cancelled":
-        return _cancel(caller, order)
+        return _cancel(caller, order, expected)
     if status not in _BY_HAND:
         raise InvalidTransition(f"Nobody can set an order to {status}")
     if not caller.is_admin:
         raise Forbidden(f"Only an administrator may set an order to {status}")
-    return _move_by_hand(order, status)
+    return _move_by_hand(order, status, expected)
 
 
-def _move_by_hand(order, status):
+def _move_by_hand(order, status, expected):
     with transaction() as tx:
         moved = database.move_order(tx, order.id, [_BY_HAND[status]], status)
         if moved is None:
-            return _already(tx, order.id, status)
+            return _already(tx, order.id, status, expected)
+        expected.check(moved.version - 1)
         database.insert_change(tx, order.id, _BY_HAND[status], status)
         lines = saga.lines_of(tx, moved)
         saga.publish(tx, f"order.{status}", moved, lines, saga.CUSTOMER_ONLY)
         return described(moved, lines)
 
 
-def _cancel(caller, order):
+def _cancel(caller, order, expected):
     lease = None
     if order.status != "cancelling":
-        order, lease = _begin_to_cancel(caller, order)
+        order, lease = _begin_to_cancel(caller, order, expected)
     if order.status not in ("cancelling", "cancelled"):
         raise _invalid(order, "cancelled")
     try:
@@ -57,23 +60,26 @@ def _cancel(caller, order):
         return described(order, saga.lines_of(tx, order))
 
 
-def _begin_to_cancel(caller, order):
+def _begin_to_cancel(caller, order, expected):
     """Return the order, cancelling, and the lease; or as it is by now, and None."""
     reason = f"Cancelled by {'the customer' if order.user_id == caller.user_id else 'the shop'}"
     with transaction() as tx:
         while way_back := saga.way_back(order):
             moved = database.move_order(tx, order.id, [order.state], way_back, reason=reason)
             if moved is not None:
+                expected.check(moved.version - 1)
                 database.insert_change(tx, order.id, order.status, "cancelling", reason)
                 database.delete_sale(tx, order.id)
                 return moved, saga.begin(tx, moved)
             order = database.find_order(tx, order.id)  # it has gone on meanwhile
+            expected.check(order.version)
         return order, None
 
 
-def _already(tx, order_id, status):
+def _already(tx, order_id, status, expected):
     """Somebody else was first: that is fine if they wanted the same. Raises InvalidTransition."""
     order = database.find_order(tx, order_id)
+    expected.check(order.version)
     if order.status != status:
         raise _invalid(order, status)
     return described(order, saga.lines_of(tx, order))

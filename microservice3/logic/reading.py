@@ -26,11 +26,11 @@ def get_order(caller, order_id, expand=()):
     return described(order, lines) | _expanded(order.user_id, lines, expand)
 
 
-def list_orders(caller, *, page, limit, user_id=None, status=None, reference=None, **times):
+def list_orders(caller, *, paging, user_id=None, status=None, reference=None, **times):
     """Return a Page of orders without their lines, newest first: one's own, or for an admin all."""
     if not caller.is_admin:
         if user_id not in (None, caller.user_id):
-            return Page([], 0)
+            return Page(paging, [])
         user_id = caller.user_id
     filters = {
         "user_id": user_id,
@@ -40,9 +40,12 @@ def list_orders(caller, *, page, limit, user_id=None, status=None, reference=Non
         "until": times.get("until"),
     }
     with transaction() as tx:
-        total = database.count_orders(tx, **filters)
-        rows = partial(database.list_orders, tx, **filters)
-        return page_of(total, rows, page=page, limit=limit)
+        return page_of(
+            paging,
+            count=partial(database.count_orders, tx, **filters),
+            rows=partial(database.list_orders, tx, **filters),
+            key="placed_at",
+        )
 
 
 def get_history(caller, order_id):

@@ -10,14 +10,17 @@ from microservice4 import database
 _FILTERS = ("user_id", "order_id", "status", "event_type")
 
 
-def list_notifications(reader, *, page, limit, **filters):
+def list_notifications(reader, *, paging, **filters):
     """Return a Page, newest first. reader: a chassis.tokens.Identity."""
     owner_id = None if reader.is_admin else reader.user_id
     filters = {"owner_id": owner_id, **dict.fromkeys(_FILTERS), **filters}
     with transaction() as tx:
-        total = database.count_notifications(tx, **filters)
-        rows = partial(database.list_notifications, tx, **filters)
-        return page_of(total, rows, page=page, limit=limit)
+        return page_of(
+            paging,
+            count=partial(database.count_notifications, tx, **filters),
+            rows=partial(database.list_notifications, tx, **filters),
+            key="created_at",
+        )
 
 
 def get_notification(reader, notification_id):

@@ -3,6 +3,12 @@
 Each folder below says in its own conftest.py which service it is about, by the fixture `app`.
 """
 
+import re
+from concurrent.futures import ThreadPoolExecutor
+from contextlib import closing
+from urllib.parse import parse_qs, urlsplit
+
+import psycopg2
 import pytest
 
 from chassis import testing
@@ -64,6 +70,70 @@ def orders_service(as_service):
 @pytest.fixture
 def notifications_service(as_service):
     return as_service("microservice4")
+
+
+@pytest.fixture
+def pages():
+    """Returns a generator of the pages of a list behind a cursor, each a list of entries.
+
+    The next page is fetched when it is asked for, so that a test can do something in between.
+    """
+
+    def walk(client, path, *, limit=None):
+        path += f"{'&' if '?' in path else '?'}after="
+        while path:
+            answer = client.get(path + (f"&limit={limit}" if limit else ""))
+            assert answer.status_code == 200, answer.text
+            assert "X-Pagination" not in answer.headers  # nothing was counted
+            yield answer.json
+            path = following(answer)
+
+    return walk
+
+
+@pytest.fixture
+def cursor():
+    """Returns a function: the cursor of the page behind the first one of a list."""
+
+    def of(client, path):
+        answer = client.get(f"{path}{'&' if '?' in path else '?'}limit=1&after=")
+        return parse_qs(urlsplit(following(answer)).query)["after"][0]
+
+    return of
+
+
+def following(answer):
+    """The address of the next page as the service itself sees it, or None on the last page."""
+    if "Link" not in answer.headers:
+        return None
+    found = re.fullmatch(r'</api/service[1-4](/[^>]+)>; rel="next"', answer.headers["Link"])
+    return found[1]
+
+
+@pytest.fixture
+def overtaken(app, databases):
+    """Returns a function that lets another write be committed while a call waits for its row.
+
+    write: a statement. call: a function of nothing, whose answer is returned.
+    """
+
+    def overtaken(write, call):
+        with (
+            closing(psycopg2.connect(databases(app.name))) as connection,
+            connection.cursor() as cursor,
+            ThreadPoolExecutor() as pool,
+        ):
+            cursor.execute(write)
+            answer = pool.submit(call)
+            waiting = 0
+            while not waiting and not answer.done():
+                cursor.execute("SELECT count(*) FROM pg_locks WHERE NOT granted")
+                (waiting,) = cursor.fetchone()
+            assert waiting, "it did not wait for the row"
+            connection.commit()
+            return answer.result()
+
+    return overtaken
 
 
 @pytest.fixture

@@ -182,6 +182,31 @@ def test_openapi_has_one_shape_of_errors(openapi):
     assert list(error) == ["application/problem+json"]
 
 
+def test_openapi_tells_of_conditional_requests_and_of_the_headers_of_lists(openapi):
+    shown = {"get": set(), "edited": set(), "listed": set()}
+    for method, path, operation in operations(openapi):
+        headers = {p["name"] for p in operation.get("parameters", []) if p.get("in") == "header"}
+        queried = {p["name"] for p in operation.get("parameters", []) if p.get("in") == "query"}
+        answers = operation["responses"]
+        if "If-None-Match" in headers:
+            assert method == "GET"
+            assert "ETag" in answers["200"]["headers"]
+            assert answers["304"] == {"$ref": "#/components/responses/NOT_MODIFIED"}
+            shown["get"].add(path)
+        if "If-Match" in headers:
+            assert method in ("PUT", "PATCH", "DELETE")
+            assert answers["412"] == {"$ref": "#/components/responses/PRECONDITION_FAILED"}
+            assert method == "DELETE" or "ETag" in answers["200"]["headers"]
+            shown["edited"].add(path)
+        if "limit" in queried:
+            assert {"page", "after"} <= queried
+            assert set(answers["200"]["headers"]) == {"X-Pagination", "Link"}
+            shown["listed"].add(path)
+    assert shown["get"]
+    assert shown["listed"]
+    assert shown["get"] >= {path for path in shown["edited"] if path.endswith("_id}")}
+
+
 def test_a_mistake_of_ours_says_nothing_about_itself(service, app):
     @app.get("/mistake")
     def mistake():

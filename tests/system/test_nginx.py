@@ -12,7 +12,8 @@ from tests.system.front_door import Echo, FrontDoor, UwsgiService, wait_for
 
 ECHO = "/api/service1/anything"
 
-# An application for UwsgiService: reads the body only under /body, sleeps under /slow.
+# An application for UwsgiService: reads the body only under /body, sleeps under /slow, and has one
+# tag under /tagged.
 TRIED = """
 import json, time
 from werkzeug.wrappers import Request
@@ -21,9 +22,18 @@ def app(environ, start_response):
     path = environ["PATH_INFO"]
     if path.startswith("/slow"):
         time.sleep(float(environ["QUERY_STRING"]))
+    if path == "/tagged":
+        return tagged(environ, start_response)
     body = Request(environ).get_data(as_text=True) if path == "/body" else ""
     start_response("401 Unauthorized" if path == "/refuse" else "200 OK", [])
     return [json.dumps({"path": path, "prefix": environ["SCRIPT_NAME"], "body": body}).encode()]
+
+def tagged(environ, start_response):
+    unchanged = environ.get("HTTP_IF_NONE_MATCH") == '"3-abc"'
+    stale = environ.get("HTTP_IF_MATCH") not in (None, '"3-abc"')
+    status = "304 -" if unchanged else "412 -" if stale else "200 OK"
+    start_response(status, [("ETag", '"3-abc"')])
+    return [] if unchanged else [b"{}"]
 """
 
 
@@ -258,6 +268,20 @@ def test_a_chunked_body_arrives_whole(door, service):
     chunks = iter([b"in ", b"two ", b"chunks"])
     answer = door.ask("POST", "/api/service1/body", chunks, encode_chunked=True)
     assert answer.json["body"] == "in two chunks"
+
+
+def test_conditional_requests_are_the_services_own_affair(door, service):
+    def ask(method, **condition):
+        headers = {name.replace("_", "-"): tag for name, tag in condition.items()}
+        answer = door.ask(method, "/api/service1/tagged", headers=headers)
+        return answer.status, answer.headers["etag"], answer.body
+
+    for method in ("GET", "HEAD"):
+        assert ask(method, If_None_Match='"3-abc"') == (304, '"3-abc"', b"")
+    assert ask("GET", If_None_Match='"2-abc"') == (200, '"3-abc"', b"{}")
+    for method in ("PUT", "PATCH", "DELETE"):
+        assert ask(method, If_Match='"3-abc"')[0] == 200
+        assert ask(method, If_Match='"2-abc"')[0] == 412
 
 
 def test_the_application_never_sees_its_prefix(door, service):

@@ -97,3 +97,15 @@ def test_a_query_that_makes_no_sense_is_refused(admin, query):
 
     assert refusal(answer) == (422, "invalid")
     assert answer.json["errors"]["query"].keys() == {query.partition("=")[0]}
+
+
+def test_users_come_behind_a_cursor(admin, a_user, pages, rows):
+    ids = [a_user(role="admin").id for _ in range(5)]
+
+    walk = pages(admin, "/users?role=admin", limit=2)
+    seen = [user["id"] for user in next(walk)]
+    late = a_user(role="admin").id
+    rows("DELETE FROM users WHERE id = %(first)s", first=ids[0])
+    rest = [[user["id"] for user in page] for page in walk]
+
+    assert [seen, *rest] == [ids[:2], ids[2:4], [ids[4], late]]

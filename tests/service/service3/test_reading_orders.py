@@ -60,7 +60,7 @@ def test_filters(admin, three_orders, query, days):
         "page=0",
         "limit=101",
         "limit=1_0",
-        "after=",
+        "after=&page=1",
         "colour=red",
         "to=2026-13-01",
     ],
@@ -154,3 +154,37 @@ def test_a_prefix_is_taken_literally(admin, a_product, place):
 
     assert admin.get("/reports/sales?reference_prefix=%25").json == []
     assert admin.get("/reports/sales?reference_prefix=_").json == []
+
+
+def test_orders_come_behind_a_cursor_each_once(admin, place, a_product, pages, rows):
+    lamp = a_product(stock=100)
+    ids = [
+        place(admin, (lamp, 1), placed_at=f"2026-01-31T09:30:00.00000{number // 3}Z").json["id"]
+        for number in range(8)
+    ][::-1]  # newest first: ties, and moments that differ by a microsecond
+
+    walk = pages(admin, "/orders?from=2026-01-01", limit=3)
+    seen = [order["id"] for order in next(walk)]
+    place(admin, (lamp, 1))  # newer than all: not for this walk
+    late = place(admin, (lamp, 1), placed_at="2026-01-31T09:30:00.000001Z").json["id"]
+    rows("UPDATE orders SET shown = false WHERE id = ANY(%(gone)s)", gone=[ids[2], ids[6]])
+    rest = [[order["id"] for order in page] for page in walk]
+
+    # the late one sorts before the last one seen, by its id: it has been passed by
+    assert [seen, *rest] == [ids[:3], ids[3:6], [ids[7]]]
+    assert late not in sum(rest, [])
+
+
+def test_a_cursor_leads_nowhere_but_through_ones_own_orders(
+    customer, other_customer, admin, place, a_product, cursor
+):
+    lamp = a_product()
+    own = [place(customer, (lamp, 1)).json["id"] for _ in range(2)]
+    theirs = [place(other_customer, (lamp, 1)).json["id"] for _ in range(2)]
+    taken = cursor(admin, "/orders")
+
+    assert [o["id"] for o in customer.get(f"/orders?after={taken}").json] == own[::-1]
+    assert [o["id"] for o in other_customer.get(f"/orders?after={taken}").json] == [theirs[0]]
+    assert customer.get(f"/orders?user_id={OTHER_CUSTOMER}&after=").json == []
+    wrong = customer.get(f"/orders?status=confirmed&after={taken}")
+    assert (wrong.status_code, wrong.json["code"]) == (422, "bad_cursor")
