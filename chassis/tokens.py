@@ -16,7 +16,7 @@ from pathlib import Path
 import jwt
 
 from chassis.errors import TokenExpired, Unauthenticated
-from chassis.keys import load_private_key, public_jwk
+from chassis.keys import derived_secret, load_private_key, public_jwk
 
 ALGORITHM = "EdDSA"
 USER_ISSUER = "microservice1"
@@ -73,11 +73,19 @@ class Signer:
             self._service_tokens[audience] = token, fresh_until
         return token
 
-    def _sign(self, claims, token_type, seconds):
+    def secret(self, purpose):
+        """Return a secret of this service alone, from its key; for each purpose another."""
+        self._read_key()
+        return derived_secret(self._key, purpose)
+
+    def _read_key(self):
         with self._lock:
             if self._key is None:
                 self._key = load_private_key(self._key_file)
                 self._kid = public_jwk(self._name, self._key)["kid"]
+
+    def _sign(self, claims, token_type, seconds):
+        self._read_key()
         now = int(time.time())
         lifetime = {"iat": now, "nbf": now, "exp": now + seconds}
         return jwt.encode(

@@ -1,6 +1,6 @@
 """Placing an order."""
 
-from chassis import service, wire
+from chassis import idempotency, service, wire
 from chassis.database import Duplicate, transaction
 from chassis.errors import Forbidden
 from chassis.http import NeighbourUnavailable
@@ -30,6 +30,20 @@ def place(caller, *, items, user_id=None, reference=None, placed_at=None):
     return described(order, lines)
 
 
+def outcome(order_id):
+    """Return what became of an order that was accepted, as `place` does; its refusal is raised.
+
+    Raises RequestInProgress while nobody was told of the order.
+    """
+    with transaction() as tx:
+        order = database.find_order(tx, order_id)
+        if order.shown:
+            return described(order, saga.lines_of(tx, order))
+    if order.refusal is None:
+        raise idempotency.RequestInProgress
+    raise saga.refusal_of(order)
+
+
 def _may_say_all_that(caller, items, user_id, placed_at):
     privileged = user_id is not None or placed_at is not None
     privileged = privileged or any("unit_price" in item for item in items)
@@ -49,6 +63,7 @@ def _accept(user_id, items, reference, placed_at):
                 currency=service.current().settings.currency,
                 placed_at=placed_at,
             )
+            idempotency.record(tx, order.id)
             return order, saga.begin(tx, order)
     except Duplicate:
         with transaction() as tx:
