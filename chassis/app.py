@@ -4,6 +4,7 @@ import flask
 
 from chassis import (
     api,
+    audit_endpoint,
     auth,
     docs,
     health,
@@ -42,7 +43,7 @@ def create_service(name, *, title, description, blueprints, service=None):
         app, title=title, description=description, prefix=service.settings.prefix
     )
     docs.init_app(app, title=title)
-    for blueprint in (*blueprints, health.health):
+    for blueprint in (*blueprints, audit_endpoint.audit_log, health.health):
         documented.register_blueprint(blueprint)
     app.wsgi_app = _WithService(app.wsgi_app, service)
     _refuse_unguarded(app)

@@ -2,6 +2,7 @@
 
 from functools import partial
 
+from chassis import audit
 from chassis.database import transaction
 from chassis.errors import Forbidden, NotFound
 from chassis.pagination import page_of
@@ -59,6 +60,7 @@ def edit(caller, user_id, *, password=None, current_password=None, **changes):
         user = present(database.lock_user(tx, user_id))
         if proven is not None and user.password_hash != proven:
             raise WrongPassword  # it was changed a moment ago
+        audit.record(tx, "user.changed", f"user/{user_id}")
         return _write(tx, user, changes)
 
 
@@ -68,6 +70,7 @@ def delete(caller, user_id):
     with transaction() as tx:
         _keep_an_admin(tx, user_id)
         announce(tx, "user.deleted", present(database.delete_user(tx, user_id)))
+        audit.record(tx, "user.deleted", f"user/{user_id}")
 
 
 def present(found):

@@ -1,5 +1,6 @@
 """Moving an order on, or back."""
 
+from chassis import audit
 from chassis.database import transaction
 from chassis.errors import Forbidden
 from chassis.http import NeighbourUnavailable
@@ -37,6 +38,7 @@ def _move_by_hand(order, status):
         if moved is None:
             return _already(tx, order.id, status)
         database.insert_change(tx, order.id, _BY_HAND[status], status)
+        audit.record(tx, f"order.{status}", saga.subject_of(order))
         lines = saga.lines_of(tx, moved)
         saga.publish(tx, f"order.{status}", moved, lines, saga.CUSTOMER_ONLY)
         return described(moved, lines)
@@ -68,6 +70,7 @@ def _begin_to_cancel(caller, order):
         before = "pending" if moved.total is None else "confirmed"
         database.insert_change(tx, order.id, before, "cancelling", reason)
         database.delete_sale(tx, order.id)
+        audit.record(tx, "order.cancelled", saga.subject_of(order))
         return moved, saga.begin(tx, moved)
 
 

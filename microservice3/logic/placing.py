@@ -1,6 +1,6 @@
 """Placing an order."""
 
-from chassis import idempotency, service, wire
+from chassis import audit, idempotency, service, wire
 from chassis.database import Duplicate, transaction
 from chassis.errors import Forbidden
 from chassis.http import NeighbourUnavailable
@@ -76,6 +76,10 @@ def _accept(user_id, items, reference, placed_at):
 def _leave_to_the_worker(order, lease):
     """Promise the order to the client, unless it was refused meanwhile."""
     with transaction() as tx:
-        shown = database.show_order(tx, order.id) or database.find_order(tx, order.id)
+        shown = database.show_order(tx, order.id)
+        if shown is None:
+            shown = database.find_order(tx, order.id)
+        else:
+            audit.record(tx, "order.placed", saga.subject_of(order))
         saga.hand_over(tx, order, lease)
         return shown, saga.lines_of(tx, shown)
