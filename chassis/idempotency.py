@@ -96,7 +96,7 @@ def look_up(tx, claim):
         """,
         scope=claim.scope,
     )
-    if stored and not hmac.compare_digest(bytes(stored.fingerprint), claim.fingerprint):
+    if stored is not None and not hmac.compare_digest(bytes(stored.fingerprint), claim.fingerprint):
         raise IdempotencyKeyReused
     return stored
 

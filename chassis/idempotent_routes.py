@@ -101,7 +101,8 @@ def idempotent(view):
 
 def _in_one_transaction(claim, work):
     with joint_transaction() as tx:
-        if stored := idempotency.look_up(tx, claim):
+        stored = idempotency.look_up(tx, claim)
+        if stored is not None:
             return _replayed(stored)
         answer = _answer_of(work)
         if _is_definite(answer):
@@ -112,20 +113,21 @@ def _in_one_transaction(claim, work):
 def _by(outcome, claim, work):
     with transaction() as tx:
         stored = idempotency.look_up(tx, claim)
-    if stored:
+    if stored is not None:
         return _replayed(stored, outcome)
     token = context.idempotency_claim.set(claim)
     try:
         answer = _answer_of(work)
     finally:
         context.idempotency_claim.reset(token)
-    if claim.is_recorded or not _is_definite(answer):
+    if claim.is_recorded:
         return answer
     with transaction() as tx:
         stored = idempotency.look_up(tx, claim)
-        if not stored:
+        if stored is None and _is_definite(answer):
             _store(tx, claim, answer)
-    return _replayed(stored, outcome) if stored else answer  # a repeat of ours was first
+    # What stood in the way may have been a repeat of this very request, which was first.
+    return answer if stored is None else _replayed(stored, outcome)
 
 
 def _answer_of(work):

@@ -5,7 +5,7 @@ import threading
 import pytest
 
 from microservice3 import clients
-from microservice3.logic import saga
+from microservice3.logic import placing, saga
 
 KEY = {"Idempotency-Key": "k-1"}
 
@@ -40,19 +40,14 @@ def test_an_order_that_is_repeated_is_placed_once(order, customer, a_product, st
 
 
 def test_a_repeat_tells_what_became_of_the_order_since(order, customer, a_product):
-    placed = order(a_product()).json
+    lamp = a_product()
+    placed = order(lamp).json
     customer.patch(f"/orders/{placed['id']}", json={"status": "cancelled"})
 
-    again = order(a_product_again(placed))
+    again = order(lamp)
 
     assert (again.status_code, again.json["id"]) == (201, placed["id"])
     assert again.json["status"] == "cancelled"
-
-
-def a_product_again(placed):
-    from types import SimpleNamespace
-
-    return SimpleNamespace(id=placed["items"][0]["product_id"])
 
 
 def test_an_order_that_was_promised_is_told_as_it_is_by_then(order, a_product, network, work, rows):
@@ -185,11 +180,33 @@ def test_of_many_at_once_one_is_placed(order, a_product, stock, rows, reference)
         assert {(a.status_code, a.json.get("code")) for a in ours} <= {
             (201, None),
             (409, "request_in_progress"),
-            (503, "unavailable"),
+            (503, "unavailable"),  # out of connections, on a busy machine
         }
         assert len({a.json["id"] for a in ours if a.status_code == 201}) == 1
     assert rows("SELECT count(*) FROM orders") == [(5,)]
     assert stock(lamp) == 45
+
+
+def test_a_repeat_that_overtakes_takes_no_reference_from_its_own_request(
+    order, a_product, monkeypatch, rows
+):
+    """Both have found the key free; then the repeat is the first to be accepted."""
+    lamp = a_product()
+    check, repeats = placing._may_say_all_that, []
+
+    def overtaken(*arguments):
+        if not repeats:
+            repeats.append(None)
+            repeats.append(order(lamp, reference="PO-1"))
+        return check(*arguments)
+
+    monkeypatch.setattr(placing, "_may_say_all_that", overtaken)
+    answer = order(lamp, reference="PO-1")
+
+    assert repeats[1].status_code == 201
+    assert (answer.status_code, answer.json["id"]) == (201, repeats[1].json["id"])
+    assert answer.headers["Idempotency-Replayed"] == "true"
+    assert rows("SELECT count(*) FROM orders") == [(1,)]
 
 
 def test_a_crash_after_acceptance_is_followed_by_the_order_and_not_by_another(
