@@ -17,6 +17,7 @@ ROUTES = {
     ("/tokens", "delete"),
     ("/tokens/refresh", "post"),
     ("/internal/events", "post"),
+    ("/audit", "get"),
 }
 METHODS = {"get", "put", "post", "patch", "delete"}
 
