@@ -1,5 +1,7 @@
 """Transactions inside a joint one: each can fail by itself, and all are committed together."""
 
+from contextlib import suppress
+
 import pytest
 
 from chassis.database import Duplicate, joint_transaction, transaction
@@ -48,6 +50,21 @@ def test_a_part_that_raises_is_undone_by_itself_and_the_next_goes_on(stored):
             tx.run(ADD, id="e")
 
     assert stored() == ["a", "e"]
+
+
+def test_a_part_that_passed_over_a_failure_is_undone_with_what_still_waited(stored):
+    with joint_transaction():
+        with transaction() as tx:
+            tx.run(ADD, id="a")
+        with pytest.raises(KeyError), transaction() as tx:
+            with suppress(Duplicate):
+                tx.run(ADD, id="a")
+            tx.queue(ADD, id="b")
+            raise KeyError
+        with transaction() as tx:
+            tx.run(ADD, id="c")
+
+    assert stored() == ["a", "c"]
 
 
 def test_a_part_says_at_its_own_end_what_its_queued_statements_raise(stored):
