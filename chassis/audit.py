@@ -25,6 +25,7 @@ _MATCHING = """
 class Entry:
     """One write. actor: `user:7` or `service:microservice3`. subject: as `product/7`."""
 
+    id: int
     at: datetime
     actor: str
     action: str
@@ -98,7 +99,7 @@ def list_entries(tx, *, limit, offset, **filters):
     return tx.all(
         Entry,
         f"""
-        SELECT at, actor, action, subject, request_id
+        SELECT id, at, actor, action, subject, request_id
           FROM audit_entries
         {_MATCHING}
          ORDER BY at DESC, id DESC

@@ -14,9 +14,8 @@ import json
 import os
 from pathlib import Path
 
-from cryptography.hazmat.primitives import hashes, serialization
+from cryptography.hazmat.primitives import serialization
 from cryptography.hazmat.primitives.asymmetric.ed25519 import Ed25519PrivateKey
-from cryptography.hazmat.primitives.kdf.hkdf import HKDF
 
 
 def ensure_keys(directory, services):
@@ -49,15 +48,6 @@ def public_jwk(service, private_key):
 def load_private_key(path):
     """Return the Ed25519 private key in a PEM file."""
     return serialization.load_pem_private_key(Path(path).read_bytes(), password=None)
-
-
-def derived_secret(private_key, purpose):
-    """Return 32 bytes that only the key's owner can compute, for each purpose others.
-
-    HKDF-SHA256, https://www.rfc-editor.org/rfc/rfc5869. purpose: a word.
-    """
-    derivation = HKDF(algorithm=hashes.SHA256(), length=32, salt=None, info=purpose.encode())
-    return derivation.derive(private_key.private_bytes_raw())
 
 
 def _ensure_key(path):

@@ -5,6 +5,7 @@ key belongs to whom says the JWKS file on this host; what a token's header claim
 never followed.
 """
 
+import hmac
 import json
 import secrets
 import threading
@@ -16,7 +17,7 @@ from pathlib import Path
 import jwt
 
 from chassis.errors import TokenExpired, Unauthenticated
-from chassis.keys import derived_secret, load_private_key, public_jwk
+from chassis.keys import load_private_key, public_jwk
 
 ALGORITHM = "EdDSA"
 USER_ISSUER = "microservice1"
@@ -49,7 +50,7 @@ class Identity:
 
 
 class Signer:
-    """Signs this service's tokens. The key is read at first use."""
+    """Signs this service's tokens, and has its secrets. The key is read at first use."""
 
     def __init__(self, name, key_file):
         self._name = name
@@ -74,18 +75,21 @@ class Signer:
         return token
 
     def secret(self, purpose):
-        """Return a secret of this service alone, from its key; for each purpose another."""
-        self._read_key()
-        return derived_secret(self._key, purpose)
+        """Return 32 bytes that this service alone knows, the same in all its processes.
 
-    def _read_key(self):
+        purpose: a word; another one gives others.
+        """
+        self._load()
+        return hmac.digest(self._key.private_bytes_raw(), purpose.encode(), "sha256")
+
+    def _load(self):
         with self._lock:
             if self._key is None:
                 self._key = load_private_key(self._key_file)
                 self._kid = public_jwk(self._name, self._key)["kid"]
 
     def _sign(self, claims, token_type, seconds):
-        self._read_key()
+        self._load()
         now = int(time.time())
         lifetime = {"iat": now, "nbf": now, "exp": now + seconds}
         return jwt.encode(
