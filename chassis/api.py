@@ -14,6 +14,7 @@ from werkzeug.exceptions import UnsupportedMediaType
 from chassis import conditional, wire
 from chassis.errors import Invalid, NotFound, Problem
 from chassis.fields import LARGEST_ID, ListQuery, Schema, Text, Whole
+from chassis.idempotent_routes import idempotent, takes_key
 from chassis.problems import from_http_exception
 
 PROBLEM = "application/problem+json"
@@ -69,13 +70,21 @@ class ProblemView(Schema):
 
 
 class Blueprint(SmorestBlueprint):
-    """A blueprint whose arguments are parsed by our Parser, and whose errors have our shape."""
+    """A blueprint whose arguments are parsed by our Parser, and whose errors have our shape.
+
+    Its public POST routes take an `Idempotency-Key`.
+    """
 
     ARGUMENTS_PARSER = Parser()
 
     def __init__(self, *arguments, **options):
         super().__init__(*arguments, **options)
         self._prepare_doc_cbks += [conditional.document, _document_paging]
+
+    def add_url_rule(self, rule, endpoint=None, view_func=None, *arguments, **options):
+        if takes_key(f"{self.url_prefix or ''}{rule}", view_func, options.get("methods", ())):
+            view_func = idempotent(view_func)
+        super().add_url_rule(rule, endpoint, view_func, *arguments, **options)
 
     def arguments(self, schema, **options):
         """As flask-smorest has it, but the schema is made once and not for each request."""

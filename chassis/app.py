@@ -4,6 +4,7 @@ import flask
 
 from chassis import (
     api,
+    audit_endpoint,
     auth,
     dead_letters,
     docs,
@@ -45,7 +46,8 @@ def create_service(name, *, title, description, blueprints, service=None):
         app, title=title, description=description, prefix=service.settings.prefix
     )
     docs.init_app(app, title=title)
-    for blueprint in (*blueprints, dead_letters.dead_letters, health.health):
+    own = (dead_letters.dead_letters, audit_endpoint.audit_log, health.health)
+    for blueprint in (*blueprints, *own):
         documented.register_blueprint(blueprint)
     app.wsgi_app = _WithService(app.wsgi_app, service)
     _refuse_unguarded(app)

@@ -36,7 +36,7 @@ def allow(*who):
 
 def public(view):
     """Let everybody in, whatever token they send."""
-    view._guarded = True
+    view._check = _let_in
     return view
 
 
@@ -48,6 +48,11 @@ def callers(*services):
 def identity():
     """Return who sent the request in hand: an Identity, with nothing in it for an anonymous one."""
     return g.get("identity", ANONYMOUS)
+
+
+def check(view):
+    """Raise Unauthenticated or Forbidden unless the sender of the request may call the view."""
+    view._check()
 
 
 def is_internal_request():
@@ -65,7 +70,7 @@ def unguarded_routes(app, exempt):
     return [
         endpoint
         for endpoint, view in app.view_functions.items()
-        if not hasattr(view, "_guarded") and endpoint not in exempt
+        if not hasattr(view, "_check") and endpoint not in exempt
     ]
 
 
@@ -76,23 +81,30 @@ def _hide_internal():
 
 
 def _guarded(permits, open_to_all):
+    def check_caller():
+        caller = _identify()
+        if not open_to_all:
+            if caller is ANONYMOUS:
+                raise Unauthenticated
+            if not permits(caller):
+                raise Forbidden
+
     def decorate(view):
         @wraps(view)
         def guarded(*args, **kwargs):
-            caller = _identify()
-            if not open_to_all:
-                if caller is ANONYMOUS:
-                    raise Unauthenticated
-                if not permits(caller):
-                    raise Forbidden
+            check_caller()
             return view(*args, **kwargs)
 
-        guarded._guarded = True
+        guarded._check = check_caller
         if not open_to_all:
             _document_security(guarded)
         return guarded
 
     return decorate
+
+
+def _let_in():
+    pass
 
 
 def _identify():
@@ -104,6 +116,7 @@ def _identify():
         raise Unauthenticated("Send `Authorization: Bearer <access token>`")
     g.identity = service.current().verifier.identify(token.strip())
     context.actor.set(g.identity.actor)
+    context.is_privileged.set(g.identity.is_admin or g.identity.service is not None)
     return g.identity
 
 

@@ -17,7 +17,10 @@ service = ContextVar("service")
 request_id = ContextVar("request_id", default=None)
 traceparent = ContextVar("traceparent", default=None)
 actor = ContextVar("actor", default=None)
+is_privileged = ContextVar("is_privileged", default=False)  # the actor: an admin or a service
 deadline = ContextVar("deadline", default=None)
+transaction = ContextVar("transaction", default=None)  # which others join
+idempotency_claim = ContextVar("idempotency_claim", default=None)
 
 
 def new_request_id():
@@ -78,6 +81,9 @@ def work(*, request, trace=None, seconds=None):
         (traceparent, continued_trace(trace)),
         (deadline, end),
         (actor, None),
+        (is_privileged, False),
+        (transaction, None),
+        (idempotency_claim, None),
     )
     tokens = [(variable, variable.set(value)) for variable, value in values]
     try:

@@ -66,7 +66,6 @@ class DeadlineExceeded(psycopg2.OperationalError):
     """The server did not answer in time: raised within psycopg2, DatabaseUnavailable outside."""
 
 
-@contextmanager
 def transaction():
     """One transaction on the current service's database: committed at the end, or rolled back.
 
@@ -74,13 +73,33 @@ def transaction():
     connections, or ran out of time (after a deadline in COMMIT the outcome is unknown, never a
     success), Duplicate for a unique constraint, and whatever the body raises.
     """
+    joint = context.transaction.get()
+    return _transaction() if joint is None else joint.part()
+
+
+@contextmanager
+def joint_transaction():
+    """As `transaction`; and every one that is opened inside becomes a part of it.
+
+    A part that raises is undone by itself; what remains is committed together, at the end.
+    """
+    with _transaction() as tx:
+        token = context.transaction.set(tx)
+        try:
+            yield tx
+        finally:
+            context.transaction.reset(token)
+
+
+@contextmanager
+def _transaction():
     with context.service.get().database.connection() as connection:
         tx = Transaction(connection)
         try:
             yield tx
             tx.commit()
         except BaseException:
-            if not connection.closed and not connection.isexecuting():
+            if tx.can_go_on:
                 tx.roll_back()
             raise
         finally:
@@ -95,6 +114,7 @@ class Transaction:
     """
 
     def __init__(self, connection):
+        self._connection = connection
         self._cursor = connection.cursor()
         self._has_begun = False
         self._queued = []
@@ -133,6 +153,24 @@ class Transaction:
         For writes of which nothing is asked. What they raise comes from there.
         """
         self._queued.append(self._cursor.mogrify(sql, values))
+
+    @contextmanager
+    def part(self):
+        """A part that is undone by itself if the body raises. Yields this Transaction."""
+        self.run("SAVEPOINT part")
+        try:
+            yield self
+            self.run("RELEASE SAVEPOINT part")
+        except BaseException:
+            if self.can_go_on:
+                self._queued.clear()
+                self.run("ROLLBACK TO SAVEPOINT part")
+            raise
+
+    @property
+    def can_go_on(self):
+        """False once the connection is lost, or was left in the middle of a statement."""
+        return not self._connection.closed and not self._connection.isexecuting()
 
     def commit(self):
         """Raises RuntimeError if the server rolled back: a failed statement was passed over."""

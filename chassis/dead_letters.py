@@ -6,7 +6,7 @@ Once the reason is mended a letter can be replayed; one that is of no use any mo
 import logging
 from functools import partial
 
-from chassis import outbox
+from chassis import audit, outbox
 from chassis.api import Blueprint
 from chassis.auth import allow
 from chassis.database import transaction
@@ -68,6 +68,7 @@ def replay_dead_letter(letter_id):
     """Deliver a dead letter after all: it goes out at once, before what waits of its subject"""
     with transaction() as tx:
         letter = _found(outbox.replay_dead_letter(tx, letter_id))
+        audit.record(tx, "dead_letter.replayed", f"dead_letter/{letter_id}")
     log.info("dead letter replayed", extra={"lane": letter.lane, "subject": letter.subject})
     return letter
 
@@ -79,6 +80,7 @@ def discard_dead_letter(letter_id):
     """Discard a dead letter: it is never delivered"""
     with transaction() as tx:
         letter = _found(outbox.discard_dead_letter(tx, letter_id))
+        audit.record(tx, "dead_letter.discarded", f"dead_letter/{letter_id}")
     log.info("dead letter discarded", extra={"lane": letter.lane, "subject": letter.subject})
 
 

@@ -108,6 +108,8 @@ class ServiceClient:
         return self._call("POST", "/internal/events", body.encode(), "application/cloudevents+json")
 
     def _call(self, method, path, body=None, content_type="application/json"):
+        if context.transaction.get() is not None:
+            raise RuntimeError("no call to a neighbour inside a transaction: see idempotent_routes")
         end = time.monotonic() + _time_for_a_call()
         guard = context.service.get().guards[self.neighbour]
         with self._admitted(guard, end):

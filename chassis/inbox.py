@@ -5,7 +5,7 @@ transaction of the work itself. Old ids are forgotten; by then what an event doe
 receiver's own tables as well.
 """
 
-from chassis import context
+from chassis import audit, context
 from chassis.database import transaction
 
 KEPT_DAYS = 30
@@ -24,7 +24,10 @@ def take_in(events, handle):
 
 
 def new_among(tx, events):
-    """Remember the events. Returns those that have not been here before, each of them once."""
+    """Remember the events. Returns those that have not been here before, each of them once.
+
+    They are written into the audit log as well.
+    """
     by_id = {}
     for event in events:
         by_id.setdefault(event["id"], event)
@@ -41,7 +44,9 @@ def new_among(tx, events):
             ids=list(by_id),
         )
     )
-    return [event for event_id, event in by_id.items() if event_id in new]
+    found = [event for event_id, event in by_id.items() if event_id in new]
+    audit.record_events(tx, found)
+    return found
 
 
 def forget_old(tx):

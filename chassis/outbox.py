@@ -260,7 +260,7 @@ def count_dead_letters(tx):
     return tx.value("SELECT count(*) FROM outbox WHERE state = 'dead'")
 
 
-def list_dead_letters(tx, **window):
+def list_dead_letters(tx, window):
     """Return the DeadLetters in a window of chassis.pagination, the oldest first."""
     return tx.all(
         DeadLetter,

@@ -15,7 +15,7 @@ import signal
 import threading
 import time
 
-from chassis import context, inbox, logs, metrics, outbox, settings
+from chassis import context, idempotency, inbox, logs, metrics, outbox, settings
 from chassis.database import listening, transaction
 from chassis.errors import Unavailable
 from chassis.http import CALL_SECONDS, NotCalled, RemoteProblem, ServiceClient
@@ -83,7 +83,7 @@ class Worker:
     def __init__(self, service, lanes, housekeeping=()):
         self.service = service
         self.lanes = dict(lanes)
-        self._housekeeping = [_forget_old_events, *housekeeping]
+        self._housekeeping = [_forget_old_events, _forget_old_keys, *housekeeping]
         self._wake = {lane: threading.Event() for lane in self.lanes}
         self._stop = threading.Event()
         self._deliveries = metrics.delivery_counter()
@@ -277,6 +277,13 @@ def run(name, lanes, housekeeping=()):
 def _forget_old_events():
     with transaction() as tx:
         inbox.forget_old(tx)
+
+
+def _forget_old_keys():
+    forgotten = idempotency.FORGOTTEN_AT_ONCE
+    while forgotten == idempotency.FORGOTTEN_AT_ONCE:
+        with transaction() as tx:
+            forgotten = idempotency.forget_old(tx)
 
 
 def _about(message, **more):

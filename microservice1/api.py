@@ -4,6 +4,7 @@ from chassis.api import Blueprint
 from chassis.auth import allow, callers, identity, public
 from chassis.conditional import conditional
 from chassis.events import CONTENT_TYPE
+from chassis.idempotent_routes import takes_no_idempotency_key
 from chassis.resources import paged
 from chassis.service import current
 from microservice1.logic import accounts, points, redeeming, registering, sessions
@@ -148,6 +149,7 @@ def promote_user_called(username, expected):
 
 @tokens.route("", methods=["POST"])
 @public
+@takes_no_idempotency_key
 @tokens.arguments(Credentials)
 @tokens.response(200, TokensView)
 @tokens.alt_response(401, description="The username or the password is wrong")
@@ -159,6 +161,7 @@ def sign_in(body):
 
 @tokens.route("/refresh", methods=["POST"])
 @public
+@takes_no_idempotency_key
 @tokens.arguments(RefreshToken)
 @tokens.response(200, TokensView)
 @tokens.alt_response(401, description="The refresh token is unknown, used, expired or revoked")

@@ -5,7 +5,7 @@ from contextlib import contextmanager
 from dataclasses import asdict
 from functools import partial
 
-from chassis import inbox, wire
+from chassis import audit, inbox, wire
 from chassis.database import Duplicate, transaction
 from chassis.errors import NotFound
 from chassis.pagination import page_of
@@ -38,6 +38,7 @@ def create_product(*, sku, name, description, category, price, stock):
             database.insert_stock_entry(
                 tx, product.id, delta=stock, reason="Opening stock", reference=None
             )
+        audit.record(tx, "product.created", f"product/{product.id}")
         return product
 
 
@@ -80,6 +81,7 @@ def edit_product(product_id, expected, **changes):
             name: getattr(product, name)
             for name in ("sku", "name", "description", "category", "price")
         }
+        audit.record(tx, "product.changed", f"product/{product_id}")
         return database.update_product(tx, product_id, **(kept | changes))
 
 
@@ -91,6 +93,7 @@ def delete_product(product_id, expected):
     with transaction() as tx:
         expected.check(_present(database.lock_product(tx, product_id)).version)
         database.delete_product(tx, product_id)
+        audit.record(tx, "product.deleted", f"product/{product_id}")
 
 
 def enter_stock(product_id, *, delta, reason, reference=None):
@@ -103,6 +106,7 @@ def enter_stock(product_id, *, delta, reason, reference=None):
         if changed is None:
             raise OutOfStock(f"There are {product.stock} left", available=product.stock)
         database.insert_stock_entry(tx, product_id, delta=delta, reason=reason, reference=reference)
+        audit.record(tx, "stock.entered", f"product/{product_id}")
         return changed
 
 
@@ -143,12 +147,15 @@ def reserve(order_id, items):
 def release(order_id):
     """Give back what the order held. One that never reserved is marked: it no longer can."""
     with transaction() as tx:
-        database.claim_reservation(tx, order_id, "released")
-        if database.lock_reservation(tx, order_id).state == "held":
+        is_tombstone = database.claim_reservation(tx, order_id, "released")
+        is_held = database.lock_reservation(tx, order_id).state == "held"
+        if is_held:
             held = _sums(map(asdict, database.list_reserved_items(tx, order_id)))
             database.lock_shelves(tx, list(held))
             database.return_stock(tx, held)
             database.update_reservation(tx, order_id, state="released")
+        if is_held or is_tombstone:
+            audit.record(tx, "stock.released", f"order/{order_id}")
         return _described(tx, order_id)
 
 
@@ -204,6 +211,7 @@ def _hold_or_refuse(tx, order_id, items):
     reserved = [_reserved(item, shelves[item["product_id"]]) for item in items]
     database.take_stock(tx, _sums(items))
     database.insert_reserved_items(tx, order_id, reserved)
+    audit.record(tx, "stock.reserved", f"order/{order_id}")
     return {"order_id": order_id, "state": "held", "items": reserved}
 
 

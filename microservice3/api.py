@@ -3,6 +3,7 @@
 from chassis.api import Blueprint
 from chassis.auth import allow, identity
 from chassis.conditional import conditional
+from chassis.idempotent_routes import answered_again_by
 from chassis.resources import created, paged
 from microservice3.logic import changing, placing, reading, reporting
 from microservice3.schemas import (
@@ -24,9 +25,16 @@ reports = Blueprint("reports", __name__, url_prefix="/reports", description="Wha
 blueprints = (orders, reports)
 
 
+@conditional
+@orders.response(201, OrderView)
+def show_outcome(order_id):
+    return _placed(placing.outcome(order_id))
+
+
 @orders.route("", methods=["POST"])
 @allow("user")
 @conditional
+@answered_again_by(show_outcome)
 @orders.arguments(NewOrder)
 @orders.response(201, OrderView, description="The order is confirmed")
 @orders.alt_response(
@@ -35,8 +43,7 @@ blueprints = (orders, reports)
 @orders.alt_response(409, description="Not enough stock or points, or the reference is taken")
 def place_order(body):
     """Place an order"""
-    order = placing.place(identity(), **body)
-    return created(order, 202 if order["status"] == "pending" else 201)
+    return _placed(placing.place(identity(), **body))
 
 
 @orders.route("", methods=["GET"])
@@ -88,3 +95,7 @@ def get_history(order_id):
 def report_sales(query):
     """Show what was sold, by the day on which it was ordered"""
     return reporting.sales(**query)
+
+
+def _placed(order):
+    return created(order, 202 if order["status"] == "pending" else 201)

@@ -2,6 +2,7 @@
 
 from functools import partial
 
+from chassis import audit
 from chassis.database import transaction
 from chassis.errors import Forbidden, NotFound
 from chassis.pagination import page_of
@@ -63,6 +64,7 @@ def edit(caller, user_id, expected, *, password=None, current_password=None, **c
         expected.check(user.version)
         if proven is not None and user.password_hash != proven:
             raise WrongPassword  # it was changed a moment ago
+        audit.record(tx, "user.changed", f"user/{user_id}")
         return _write(tx, user, changes)
 
 
@@ -76,6 +78,7 @@ def delete(caller, user_id, expected):
         _keep_an_admin(tx, user_id)
         expected.check(present(database.lock_user(tx, user_id)).version)
         announce(tx, "user.deleted", database.delete_user(tx, user_id))
+        audit.record(tx, "user.deleted", f"user/{user_id}")
 
 
 def present(found):

@@ -1,6 +1,7 @@
 """Passwords: argon2id, and only a few at a time, because each takes 19 MiB while it is hashed.
 
-Never to be called inside a transaction: it takes as long as many statements.
+Not to be called inside a transaction: it takes as long as many statements. (A registration with an
+`Idempotency-Key` is one transaction as a whole; the threads of a process bound how many there are.)
 """
 
 import threading

@@ -5,7 +5,7 @@
 
 from math import floor
 
-from chassis import inbox
+from chassis import audit, inbox
 from chassis.database import transaction
 from microservice1 import database
 from microservice1.errors import NotEnoughPoints
@@ -21,6 +21,7 @@ def adjust(user_id, *, points, reason):
         left = min(user.points, user.points_balance)
         if points < 0 and left + points < 0:
             raise NotEnoughPoints(f"There are {left} to take")
+        audit.record(tx, "points.adjusted", f"user/{user_id}")
         return enter(tx, user, kind="adjustment", points=points, balance=points, reason=reason)
 
 
@@ -29,6 +30,7 @@ def promote(user_id, expected):
     with transaction() as tx:
         user = present(database.lock_user(tx, user_id))
         expected.check(user.version)
+        audit.record(tx, "status.computed", f"user/{user_id}")
         return _settle(tx, user, user.points, user.points_balance)
 
 

@@ -4,6 +4,7 @@ Every answer is written down, and asked again it is the same. The order's redemp
 before the user, by both functions; nothing else locks redemptions, so nobody waits in a circle.
 """
 
+from chassis import audit
 from chassis.database import transaction
 from microservice1 import database
 from microservice1.errors import NotEnoughPoints, TooLate
@@ -40,10 +41,12 @@ def refund(order_id):
     with transaction() as tx:
         tombstone = database.claim_redemption(tx, order_id, state="refunded")
         if tombstone:
+            audit.record(tx, "points.refunded", f"order/{order_id}")
             return tombstone
         redemption = database.lock_redemption(tx, order_id)
         if redemption.state != "redeemed":
             return redemption
+        audit.record(tx, "points.refunded", f"order/{order_id}")
         _give_back(tx, redemption)
         return database.update_redemption(tx, order_id, state="refunded")
 
@@ -55,6 +58,7 @@ def _take_or_decline(tx, redemption):
         return database.update_redemption(
             tx, redemption.order_id, state="declined", balance=balance
         )
+    audit.record(tx, "points.redeemed", f"order/{redemption.order_id}")
     enter(
         tx,
         user,

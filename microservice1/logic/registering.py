@@ -2,7 +2,7 @@
 
 from contextlib import contextmanager
 
-from chassis import service
+from chassis import audit, service
 from chassis.database import Duplicate, transaction
 from chassis.errors import Forbidden, Unauthenticated
 from chassis.tokens import Identity
@@ -46,6 +46,7 @@ def register(caller, *, username, email, full_name=None, password=None, role=Non
                 reason="Opening points",
             )
         announce(tx, "user.registered", user)
+        audit.record(tx, "user.registered", f"user/{user.id}")
         return user
 
 

@@ -1,5 +1,6 @@
 """Moving an order on, or back."""
 
+from chassis import audit
 from chassis.database import transaction
 from chassis.errors import Forbidden
 from chassis.http import NeighbourUnavailable
@@ -39,6 +40,7 @@ def _move_by_hand(order, status, expected):
             return _already(tx, order.id, status, expected)
         expected.check(moved.version - 1)
         database.insert_change(tx, order.id, _BY_HAND[status], status)
+        audit.record(tx, f"order.{status}", saga.subject_of(order))
         lines = saga.lines_of(tx, moved)
         saga.publish(tx, f"order.{status}", moved, lines, saga.CUSTOMER_ONLY)
         return described(moved, lines)
@@ -70,6 +72,7 @@ def _begin_to_cancel(caller, order, expected):
                 expected.check(moved.version - 1)
                 database.insert_change(tx, order.id, order.status, "cancelling", reason)
                 database.delete_sale(tx, order.id)
+                audit.record(tx, "order.cancelled", saga.subject_of(order))
                 return moved, saga.begin(tx, moved)
             order = database.find_order(tx, order.id)  # it has gone on meanwhile
             expected.check(order.version)

@@ -1,6 +1,6 @@
 """Placing an order."""
 
-from chassis import service, wire
+from chassis import audit, idempotency, service, wire
 from chassis.database import Duplicate, transaction
 from chassis.errors import Forbidden
 from chassis.http import NeighbourUnavailable
@@ -36,6 +36,20 @@ def place(caller, *, items, redeem_points=0, user_id=None, reference=None, place
     return described(order, lines)
 
 
+def outcome(order_id):
+    """Return what became of an order that was accepted, as `place` does; its refusal is raised.
+
+    Raises RequestInProgress while nobody was told of the order.
+    """
+    with transaction() as tx:
+        order = database.find_order(tx, order_id)
+        if order.shown:
+            return described(order, saga.lines_of(tx, order))
+    if order.refusal is None:
+        raise idempotency.RequestInProgress
+    raise saga.refusal_of(order)
+
+
 def _may_say_all_that(caller, items, user_id, placed_at):
     privileged = user_id is not None or placed_at is not None
     privileged = privileged or any("unit_price" in item for item in items)
@@ -56,6 +70,7 @@ def _accept(*, user_id, items, redeem_points, reference, placed_at):
                 currency=service.current().settings.currency,
                 placed_at=placed_at,
             )
+            idempotency.record(tx, order.id)
             return order, saga.begin(tx, order)
     except Duplicate:
         with transaction() as tx:
@@ -68,6 +83,10 @@ def _accept(*, user_id, items, redeem_points, reference, placed_at):
 def _leave_to_the_worker(order, lease):
     """Promise the order to the client, unless it was refused meanwhile."""
     with transaction() as tx:
-        shown = database.show_order(tx, order.id) or database.find_order(tx, order.id)
+        shown = database.show_order(tx, order.id)
+        if shown is None:
+            shown = database.find_order(tx, order.id)
+        else:
+            audit.record(tx, "order.placed", saga.subject_of(order))
         saga.hand_over(tx, order, lease)
         return shown, saga.lines_of(tx, shown)

@@ -8,7 +8,7 @@ takes the steps for speed, the worker takes those that are left; both call `adva
 
 from decimal import Decimal
 
-from chassis import outbox, wire
+from chassis import audit, outbox, wire
 from chassis.database import transaction
 from chassis.errors import Problem
 from chassis.money import LARGEST_AMOUNT
@@ -42,14 +42,17 @@ def advance(order):
 
 def finish(message):
     """Advance the order of a message that the worker has leased."""
+    task = wire.loads(message.body)
     with transaction() as tx:
-        order = database.find_order(tx, wire.loads(message.body)["order_id"])
-    advance(order)
+        order = database.find_order(tx, task["order_id"])
+    with audit.on_behalf_of(task["actor"]):
+        advance(order)
 
 
 def begin(tx, order):
     """Leave word for the worker to finish this order, unless the caller does. Returns the lease."""
-    return outbox.enqueue_held(tx, LANE, subject=subject_of(order), message={"order_id": order.id})
+    task = {"order_id": order.id, "actor": audit.actor()}
+    return outbox.enqueue_held(tx, LANE, subject=subject_of(order), message=task)
 
 
 def hand_over(tx, order, lease):
@@ -188,6 +191,8 @@ def _confirmed(tx, order, lines, subtotal, discount):
     if confirmed is not None:
         publish(tx, "order.confirmed", confirmed, lines, EVERYBODY)
         outbox.settle(tx, LANE, subject=subject_of(order))
+        if not order.shown:
+            audit.record(tx, "order.placed", subject_of(order))
     return confirmed
 
 

@@ -1,5 +1,6 @@
 """Another try for what the mail server has refused."""
 
+from chassis import audit
 from chassis.database import transaction
 from chassis.errors import NotFound
 from microservice4 import database
@@ -24,4 +25,5 @@ def retry(notification_id):
         fate = fate_of(tx, notification, contact)
         database.update_fate(tx, notification_id, fate)
         send_if_addressed(tx, notification_id, notification, fate)
+        audit.record(tx, "notification.retried", f"notification/{notification_id}")
         return database.find_notification(tx, notification_id)

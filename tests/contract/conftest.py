@@ -9,6 +9,8 @@ from chassis import testing
 from chassis.settings import SERVICES
 from chassis.worker import Worker
 
+DEAD_LETTER = 900
+
 
 @pytest.fixture
 def shop(fresh_service):
@@ -59,5 +61,23 @@ def a_user(admin_of):
     def add(username="ada", email="ada@example.com", **fields):
         body = {"username": username, "email": email, **fields}
         return admin_of("microservice1").post("/users", json=body).json["id"]
+
+    return add
+
+
+@pytest.fixture
+def a_dead_letter(databases):
+    """Returns a function that gives a service the dead letter of the number DEAD_LETTER."""
+
+    def add(name):
+        testing.query(
+            databases(name),
+            """
+            INSERT INTO outbox (id, lane, subject, message, request_id, state, last_error)
+            OVERRIDING SYSTEM VALUE
+            VALUES (%(id)s, 'microservice4', 'order/1', '{"id": "x"}', 'request', 'dead', 'refused')
+            """,
+            id=DEAD_LETTER,
+        )
 
     return add

@@ -19,6 +19,7 @@ ROUTES = {
     ("/internal/redemptions/{order_id}", "put"),
     ("/internal/redemptions/{order_id}", "delete"),
     ("/internal/events", "post"),
+    ("/audit", "get"),
 }
 METHODS = {"get", "put", "post", "patch", "delete"}
 

@@ -1,0 +1,159 @@
+"""Idempotency keys: a request that is sent again is done once, and answered again.
+
+What was answered is written in the transaction of the work itself: there are both or neither. Where
+the work is more than one transaction, the one that accepts it writes down what it has made:
+
+    with transaction() as tx:
+        order = database.insert_order(tx, ...)
+        idempotency.record(tx, order.id)
+
+Which routes take a key says `chassis.idempotent_routes`.
+https://datatracker.ietf.org/doc/draft-ietf-httpapi-idempotency-key-header/
+"""
+
+import hashlib
+import hmac
+import re
+from dataclasses import dataclass
+
+from chassis import context, wire
+from chassis.errors import Conflict, Problem
+
+KEPT_HOURS = 24
+FORGOTTEN_AT_ONCE = 1000
+
+_KEY = re.compile(r"[!-~]{1,255}")
+
+
+class BadIdempotencyKey(Problem):
+    status, code = 400, "bad_idempotency_key"
+    title = "An Idempotency-Key is 1 to 255 visible ASCII characters"
+
+
+class IdempotencyKeyReused(Problem):
+    status, code = 422, "idempotency_key_reused"
+    title = "This Idempotency-Key came with another body before"
+
+
+class RequestInProgress(Conflict):
+    code, title = "request_in_progress", "A request with this Idempotency-Key is still running"
+
+
+@dataclass(slots=True)
+class Claim:
+    """What a request with a key lays claim to. `is_recorded`: `record` has written it down."""
+
+    scope: bytes
+    fingerprint: bytes
+    is_recorded: bool = False
+
+    @property
+    def lock(self):
+        """The number of the advisory lock that whoever does the work holds."""
+        return int.from_bytes(self.scope[:8], signed=True)
+
+
+@dataclass(frozen=True, slots=True)
+class Stored:
+    """The answer: `status`, `headers` ([[name, value]]) and `body`; or `resource_id` instead."""
+
+    fingerprint: bytes
+    status: int | None
+    headers: list | None
+    body: bytes | None
+    resource_id: int | None
+
+
+def claim_of(*, method, path, key, body):
+    """Return the Claim of the caller in hand. Raises BadIdempotencyKey.
+
+    path: with the query. body: bytes. All who are anonymous count as one caller.
+    """
+    if not _KEY.fullmatch(key):
+        raise BadIdempotencyKey
+    caller = context.actor.get() or "anonymous"
+    secret = context.service.get().signer.secret("idempotency")
+    return Claim(
+        scope=hashlib.sha256(wire.dumps([caller, method, path, key])).digest(),
+        fingerprint=hmac.digest(secret, body, "sha256"),
+    )
+
+
+def look_up(tx, claim):
+    """Return what is Stored for the claim; or None, and until the transaction ends it is ours.
+
+    Raises RequestInProgress if somebody else has it now, IdempotencyKeyReused after another body.
+    """
+    # By itself: a statement sees what was committed before it, and not while it waited for a lock.
+    if not tx.value("SELECT pg_try_advisory_xact_lock(%(lock)s)", lock=claim.lock):
+        raise RequestInProgress
+    stored = tx.one(
+        Stored,
+        """
+        SELECT fingerprint, status, headers, body, resource_id
+          FROM idempotency_keys
+         WHERE scope = %(scope)s
+        """,
+        scope=claim.scope,
+    )
+    if stored is not None and not hmac.compare_digest(bytes(stored.fingerprint), claim.fingerprint):
+        raise IdempotencyKeyReused
+    return stored
+
+
+def store(tx, claim, *, status, headers, body):
+    """Store an answer, after `look_up` in the same transaction. headers: [(name, value)]."""
+    tx.queue(
+        """
+        INSERT INTO idempotency_keys (scope, fingerprint, status, headers, body)
+        VALUES (%(scope)s, %(fingerprint)s, %(status)s, %(headers)s::json, %(body)s)
+        """,
+        scope=claim.scope,
+        fingerprint=claim.fingerprint,
+        status=status,
+        headers=wire.dumps(headers).decode(),
+        body=body,
+    )
+
+
+def record(tx, resource_id):
+    """Write down what the request in hand has made, if it came with a key.
+
+    From then on a repeat is answered by what became of that. Raises RequestInProgress if a repeat
+    was first.
+    """
+    claim = context.idempotency_claim.get()
+    if claim is None:
+        return
+    claim.is_recorded = tx.run(
+        """
+        INSERT INTO idempotency_keys (scope, fingerprint, resource_id)
+        SELECT %(scope)s, %(fingerprint)s, %(resource_id)s
+         WHERE pg_try_advisory_xact_lock(%(lock)s)
+            ON CONFLICT DO NOTHING
+        """,
+        scope=claim.scope,
+        fingerprint=claim.fingerprint,
+        resource_id=resource_id,
+        lock=claim.lock,
+    )
+    if not claim.is_recorded:
+        raise RequestInProgress
+
+
+def forget_old(tx):
+    """Delete up to FORGOTTEN_AT_ONCE keys older than KEPT_HOURS. Returns how many."""
+    return tx.run(
+        """
+        DELETE FROM idempotency_keys
+         WHERE scope IN (
+                   SELECT scope
+                     FROM idempotency_keys
+                    WHERE created_at < now() - make_interval(hours => %(hours)s)
+                    ORDER BY created_at
+                    LIMIT %(limit)s
+               )
+        """,
+        hours=KEPT_HOURS,
+        limit=FORGOTTEN_AT_ONCE,
+    )
