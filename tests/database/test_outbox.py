@@ -397,7 +397,8 @@ def test_a_replayed_letter_goes_before_what_waits_of_its_subject_and_wakes_its_l
     Worker(service, {"work": failing_with(Refused("no"))}).step("work")
     enqueue("a", "second")
     with transaction() as tx:
-        [letter] = outbox.list_dead_letters(tx, limit=10, offset=0)
+        window = {"limit": 10, "offset": 0, "after_key": None, "after_id": None}
+        [letter] = outbox.list_dead_letters(tx, window)
     seen = []
 
     with listening("outbox") as notified:

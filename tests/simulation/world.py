@@ -14,6 +14,7 @@ import requests
 
 from chassis import testing
 from chassis.database import Pool
+from chassis.guard import guards
 from chassis.settings import SERVICES
 from chassis.worker import Worker
 
@@ -172,8 +173,9 @@ class World:
         raise AssertionError("the workers find no end")
 
     def time_passes(self):
-        """Let every lease end and every pause be over."""
-        for name in SERVICES:
+        """Let every lease end and every pause be over, also that of a circuit that has opened."""
+        for name, service in self.services.items():
+            service.guards = guards(service.settings.threads)
             self.query(name, "UPDATE outbox SET due_at = now() WHERE state = 'waiting'")
 
     def query(self, name, sql, **values):
@@ -187,9 +189,10 @@ class World:
         }
         if self.dice.random() < 0.5:
             asked["redeem_points"] = self.dice.choice([100, 500, 900, 5_000])
-        self.answers.append([user_id, asked, None])
+        tried = [user_id, asked, None]
+        self.answers.append(tried)
         answer = self.customer(user_id).post("/orders", json=asked)
-        self.answers[-1][2] = answer
+        tried[2] = answer
         if answer.status_code in (201, 202):
             self.seen[answer.json["id"]] = [answer.json["status"]]
         return f"{asked} -> {answer.status_code} {answer.json.get('code', answer.json.get('id'))}"
