@@ -9,6 +9,7 @@ from urllib.parse import quote
 import pytest
 
 from chassis import testing
+from tests.stack import admin_token, stack  # noqa: F401 - fixtures: one stack for all tests
 
 ROOT = Path(__file__).resolve().parent.parent
 
