@@ -111,11 +111,12 @@ def expected(words, path, caller, listener):
 
 
 def found(answer, words):
-    """Return `in`, or the status and code of a door that is closed to the caller."""
+    """Return `in`, or the status and code of a closed door or a failure."""
     code = answer.json["code"] if answer.status_code >= 400 else None
     shut = code in ("unauthenticated", "forbidden", "no_route")
     hidden = code == "not_found" and "owner" in words
-    return f"{answer.status_code} {code}" if shut or hidden else "in"
+    failed = answer.status_code >= 500
+    return f"{answer.status_code} {code}" if shut or hidden or failed else "in"
 
 
 class World:

@@ -38,7 +38,7 @@ def test_a_forged_token_is_refused_by_every_service(keys, forge):
 @pytest.mark.parametrize("service", SERVICES)
 def test_through_nginx_they_are_refused_as_well(stack, service):
     forger = Forger(stack.var / "keys", service)
-    assert ask(stack, service, f"Bearer {forger.user()}") == (200, None)
+    assert ask(stack, service, f"Bearer {forger.user()}")[0] in (200, 404)
 
     answers = {
         name: ask(stack, service, f"Bearer {forge(forger)}") for name, forge in FORGERIES.items()
