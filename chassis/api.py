@@ -7,9 +7,10 @@ import flask
 from flask.json.provider import JSONProvider
 from flask_smorest import Api as SmorestApi
 from flask_smorest import Blueprint as SmorestBlueprint
-from marshmallow import RAISE
+from marshmallow import INCLUDE, RAISE
+from marshmallow.fields import Dict
 from webargs.flaskparser import FlaskParser
-from werkzeug.exceptions import UnsupportedMediaType
+from werkzeug.exceptions import BadRequest, UnsupportedMediaType
 
 from chassis import conditional, wire
 from chassis.errors import Invalid, NotFound, Problem
@@ -59,7 +60,10 @@ class Parser(FlaskParser):
 
 
 class ProblemView(Schema):
-    """An error, as RFC 9457 has it."""
+    """An error, as RFC 9457 has it. Some codes bring further members, such as `lines`."""
+
+    class Meta:
+        unknown = INCLUDE
 
     type = Text("What kind of problem, as a relative URL", "/problems/not_found", max=200)
     title = Text("The kind in words", "There is no such thing", max=200)
@@ -67,6 +71,12 @@ class ProblemView(Schema):
     detail = Text("What went wrong here", "There is no such thing, or it is not yours", max=1000)
     code = Text("A stable word to branch on", "not_found", max=100)
     request_id = Text("To be quoted when asking for help", "3f2a9c0de1b24c6f", max=128)
+    errors = Dict(
+        metadata={
+            "description": "With the code `invalid`: what is wrong, nested like the request",
+            "example": {"json": {"quantity": ["Must be 1 or more."]}},
+        }
+    )
 
 
 class Blueprint(SmorestBlueprint):
@@ -144,6 +154,7 @@ def init_app(app, *, title, description, prefix):
             },
         },
     )
+    app.before_request(_refuse_unreadable_query)
     app.before_request(_refuse_undeclared_parameters)
     app.before_request(_refuse_impossible_ids)
     return Api(app)
@@ -155,6 +166,14 @@ def _document_paging(doc, info, **_):
     if any(isinstance(parameter.get("schema"), ListQuery) for parameter in parameters):
         doc["responses"][200]["headers"] = _PAGING_HEADERS
     return doc
+
+
+def _refuse_unreadable_query():
+    """Bytes that are no UTF-8, where Werkzeug does not expect them; in `%ff` it does."""
+    try:
+        flask.request.query_string.decode()
+    except UnicodeDecodeError as error:
+        raise BadRequest("The query is not UTF-8") from error
 
 
 def _refuse_undeclared_parameters():
@@ -170,9 +189,9 @@ def _refuse_undeclared_parameters():
 
 
 def _refuse_impossible_ids():
-    """What no database of ours can hold does not exist there."""
+    """Ids begin at 1, and what no database of ours can hold does not exist there."""
     for value in (flask.request.view_args or {}).values():
-        if isinstance(value, int) and value > LARGEST_ID:
+        if isinstance(value, int) and not 1 <= value <= LARGEST_ID:
             raise NotFound
         if isinstance(value, str) and "\0" in value:
             raise NotFound

@@ -73,6 +73,7 @@ class Email(Text):
 
     def __init__(self, description, example, **arguments):
         super().__init__(description, example, min=3, max=254, **arguments)
+        self.metadata["format"] = "email"
         self.validators.append(validate.Email())
 
 
@@ -219,6 +220,11 @@ class Many(_Documented, ma.fields.Nested):
             validate=[validate.Length(min=min, max=max)],
             **arguments,
         )
+
+    def _deserialize(self, value, attr, data, **kwargs):
+        if isinstance(value, list):
+            self._validate(value)  # before 100,000 wrong entries cost more than a request's time
+        return super()._deserialize(value, attr, data, **kwargs)
 
 
 class ManyAsTheyAre(Many):

@@ -36,7 +36,7 @@ def new_among(tx, events):
             """
             INSERT INTO inbox (event_id)
             SELECT event_id
-              FROM unnest(%(ids)s) AS event_id
+              FROM unnest(%(ids)s::text[]) AS event_id
              ORDER BY event_id
                 ON CONFLICT DO NOTHING
             RETURNING event_id

@@ -7,6 +7,7 @@ never followed.
 
 import hmac
 import json
+import re
 import secrets
 import threading
 import time
@@ -15,7 +16,9 @@ from functools import lru_cache
 from pathlib import Path
 
 import jwt
+from jwt.utils import base64url_decode
 
+from chassis import wire
 from chassis.errors import TokenExpired, Unauthenticated
 from chassis.keys import load_private_key, public_jwk
 
@@ -28,7 +31,11 @@ USER_TOKEN_SECONDS = 600
 SERVICE_TOKEN_SECONDS = 60
 REMEMBERED_TOKENS = 1024  # in one process
 ROLES = ("customer", "admin")
+_HEADERS = {"alg", "typ", "kid"}
 _REQUIRED = ["iss", "sub", "aud", "exp", "iat", "nbf", "jti"]
+_FORM = re.compile(r"[\w-]+\.[\w-]+\.[\w-]+", re.ASCII)
+_USER_ID = re.compile(r"[1-9][0-9]{0,18}", re.ASCII)
+_LARGEST_USER_ID = 2**63 - 1
 
 
 @dataclass(frozen=True, slots=True)
@@ -125,13 +132,13 @@ class Verifier:
         small query: what was proved is remembered, what was refused is not.
         """
         try:
-            header = jwt.get_unverified_header(token)
-            issuer, key = self._owner(header.get("kid"))
-            if header.get("typ") == USER_TYPE and issuer == USER_ISSUER:
-                claims = self._decode(token, key, issuer, USER_AUDIENCE)
+            header = _header(token)
+            issuer, key = self._owner(header["kid"])
+            if header["typ"] == USER_TYPE and issuer == USER_ISSUER:
+                claims = self._decode(token, key, issuer, USER_AUDIENCE, USER_TOKEN_SECONDS)
                 return _user(claims), claims["exp"]
-            if header.get("typ") == SERVICE_TYPE:
-                claims = self._decode(token, key, issuer, self._name)
+            if header["typ"] == SERVICE_TYPE:
+                claims = self._decode(token, key, issuer, self._name, SERVICE_TOKEN_SECONDS)
                 return _service(claims, issuer), claims["exp"]
         except jwt.ExpiredSignatureError as error:
             raise TokenExpired from error
@@ -139,8 +146,8 @@ class Verifier:
             raise Unauthenticated("The access token is not valid") from error
         raise Unauthenticated("The access token is of a kind that is not accepted here")
 
-    def _decode(self, token, key, issuer, audience):
-        return jwt.decode(
+    def _decode(self, token, key, issuer, audience, longest):
+        claims = jwt.decode(
             token,
             key,
             algorithms=[ALGORITHM],
@@ -148,6 +155,11 @@ class Verifier:
             audience=audience,
             options={"require": _REQUIRED, "strict_aud": True},
         )
+        if any(type(claims[name]) is not int for name in ("iat", "nbf", "exp")):
+            raise ValueError("a time is no whole number of seconds")
+        if claims["exp"] - claims["iat"] > longest:
+            raise ValueError("it lasts longer than anything that is signed here")
+        return claims
 
     def _read_keys(self):
         """Read the file again if it has changed. Returns when it last did, in nanoseconds."""
@@ -165,8 +177,22 @@ class Verifier:
         return self._keys[kid]
 
 
+def _header(token):
+    """Return the header of a token that can be read in one way only. Raises ValueError.
+
+    PyJWT takes a key that is there twice, padding, and headers that it does not know.
+    """
+    if not _FORM.fullmatch(token):
+        raise ValueError("it is not three parts in base64url")
+    header, claims = (wire.loads(base64url_decode(part)) for part in token.split(".")[:2])
+    if not isinstance(header, dict) or not isinstance(claims, dict) or header.keys() != _HEADERS:
+        raise ValueError("it has other headers than ours have")
+    return header
+
+
 def _user(claims):
-    if claims.get("role") not in ROLES or not claims["sub"].isdecimal():
+    is_id = _USER_ID.fullmatch(claims["sub"]) and int(claims["sub"]) <= _LARGEST_USER_ID
+    if claims.get("role") not in ROLES or not is_id:
         raise Unauthenticated("The access token names no user")
     return Identity(user_id=int(claims["sub"]), role=claims["role"])
 

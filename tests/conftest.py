@@ -10,6 +10,7 @@ import pytest
 
 from chassis import testing
 from chassis.guard import guards
+from tests.stack import admin_token, stack  # noqa: F401 - fixtures: one stack for all tests
 
 ROOT = Path(__file__).resolve().parent.parent
 
