@@ -1,85 +1,15 @@
-"""A whole stack of its own, as `scripts/up` makes it, on free ports beside whatever is running."""
-
-import os
-import shutil
-import socket
-import subprocess
-import tempfile
-from dataclasses import dataclass
-from pathlib import Path
-
 import pytest
-import requests
 
-ROOT = Path(__file__).resolve().parents[2]
-
-
-@dataclass(frozen=True)
-class Stack:
-    """A running stack. url, internal_url: without a path. env: what its scripts are called with."""
-
-    url: str
-    internal_url: str
-    var: Path
-    env: dict
-
-    def script(self, name, *arguments, check=True, **settings):
-        """Run one of the scripts on this stack, with more settings. Returns a CompletedProcess."""
-        return subprocess.run(
-            [ROOT / "scripts" / name, *arguments],
-            env={**self.env, **settings},
-            capture_output=True,
-            text=True,
-            check=check,
-        )
-
-    def token(self, *username):
-        return self.script("token", *username).stdout.strip()
-
-    def admin_token(self):
-        return self.token()
-
-    def call(self, method, path, *, token=None, **options):
-        """Call a path (`/api/service2/products`) through Nginx, as the holder of the token."""
-        headers = {**({"Authorization": f"Bearer {token}"} if token else {})}
-        headers |= options.pop("headers", {})
-        return requests.request(method, self.url + path, headers=headers, timeout=15, **options)
+from tests.system.stack import running_stack
 
 
 @pytest.fixture(scope="session")
 def stack():
     """Started once for all tests of this run; its folder has a space in its name on purpose."""
-    home = Path(tempfile.mkdtemp(prefix="quartet test "))
-    home.chmod(0o755)
-    http, internal = _free_ports(2)
-    stack = Stack(
-        url=f"http://127.0.0.1:{http}",
-        internal_url=f"http://127.0.0.1:{internal}",
-        var=home / "var",
-        env={
-            **os.environ,
-            "QUARTET_VAR": str(home / "var"),
-            "QUARTET_HTTP_PORT": str(http),
-            "QUARTET_INTERNAL_PORT": str(internal),
-        },
-    )
-    started = stack.script("up", check=False)
-    try:
-        assert started.returncode == 0, started.stdout + started.stderr
+    with running_stack("quartet test ") as stack:
         yield stack
-    finally:
-        stack.script("down", check=False)
-        shutil.rmtree(home, ignore_errors=True)
 
 
 @pytest.fixture(scope="session")
 def admin_token(stack):
     return stack.admin_token()
-
-
-def _free_ports(count):
-    sockets = [socket.create_server(("127.0.0.1", 0)) for _ in range(count)]
-    ports = [listening.getsockname()[1] for listening in sockets]
-    for listening in sockets:
-        listening.close()
-    return ports
