@@ -33,7 +33,8 @@ def _show(report):
         print(f"  {operation:10} {dict(answers.most_common())}")
     print(f"faults: {dict(report['faults'])}")
     print(f"calls hit by the network: {dict(report['calls_hit_by_the_network'])}")
-    print(f"quiet after {report['seconds_to_quiet']} s")
+    print(f"orders ended {report['seconds_until_orders_ended']} s after the last fault,")
+    print(f"messages were delivered after {report['seconds_until_messages_were_delivered']} s")
     for trouble in report["troubles"]:
         print(f"TROUBLE {trouble}")
     for promise, violations in report["violations"].items():

@@ -11,9 +11,8 @@ from itertools import permutations
 from math import floor
 
 from tests.chaos.history import calls
+from tests.chaos.world import ENDED, STANDING
 
-STANDING = frozenset({"confirmed", "shipped", "delivered"})
-ENDED = STANDING | {"cancelled", "refused"}
 LEASE_SECONDS = 8
 POLL_SECONDS = 1.0
 
@@ -257,7 +256,8 @@ def _units_sold(world):
 
 def everything_ended(world):
     """No order is under way, no lease has run out unnoticed, no message waits or was refused."""
-    found = [
+    found = list(world.late)
+    found += [
         f"order {order['id']}: still {order['state']}"
         for order in world.orders
         if order["state"] not in ENDED
@@ -302,7 +302,7 @@ def _told_wrongly(order, happened, notifications):
         return [f"order {number}, {order['state']}: told {told}, happened {happened}"]
     latest = max((row["order_version"] for row in notifications), default=0)
     return [
-        f"order {number}: the e-mail of {row['event_type']} is {row['status']} ({row['last_error']})"
+        f"order {number}: {row['event_type']} is {row['status']}, no e-mail ({row['last_error']})"
         for row in notifications
         if row["status"] != "sent" and not _rightly_suppressed(row, latest)
     ]

@@ -17,10 +17,11 @@ from tests.chaos.nemesis import SERVICES, Nemesis, schedule
 from tests.chaos.postbox import Postbox
 from tests.chaos.proxy import Proxy
 from tests.chaos.workload import Shop, Workload
-from tests.chaos.world import count_waiting, read_world
+from tests.chaos.world import count_under_way, read_world
 from tests.system.stack import free_ports, running_stack
 
-QUIET_SECONDS = 15.0  # from the last fault healed to the end of every order
+END_SECONDS = 15.0  # from the last fault healed to the end of every order
+DELIVERY_SECONDS = 120.0  # and until every event and e-mail is where it belongs
 PROGRESS_SECONDS = 10
 # Faults that may hit between the mail server's yes and the commit; then an e-mail comes again.
 _MAY_REPEAT_AN_EMAIL = ("kill_worker", "freeze_worker", "stop_postgres", "crash_postgres")
@@ -46,9 +47,13 @@ def run(*, seed, seconds, rate, folder, say=print):
         say(f"orders take {', '.join(_abilities(shop)) or 'neither points nor keys'}")
         _break_under_load(nemesis, workload, history, schedule(seed, seconds), seconds, say)
         say("healed; waiting for quiet")
-        quiet = _await_quiet(stack)
-        excused = sum(_repeats(fault) for _, fault in nemesis.told)
-        world = read_world(stack, postbox.events, excused)
+        orders_ended, messages_delivered, late = _await_quiet(stack)
+        world = read_world(
+            stack,
+            mails=list(postbox.events),
+            repeats_excused=sum(_repeats(fault) for _, fault in nemesis.told),
+            late=late,
+        )
         _keep_logs(stack, folder / f"{name}.logs")
     report = {
         "seed": seed,
@@ -62,12 +67,15 @@ def run(*, seed, seconds, rate, folder, say=print):
         "e_mails": len(world.mails),
         "faults": nemesis.injected,
         "calls_hit_by_the_network": proxy.hits,
-        "seconds_to_quiet": quiet,
+        "seconds_until_orders_ended": orders_ended,
+        "seconds_until_messages_were_delivered": messages_delivered,
         "troubles": nemesis.troubles,
         "violations": check(history.events, world),
         "schedule": [{"began": began, **asdict(fault)} for began, fault in nemesis.told],
     }
     (folder / f"{name}.json").write_text(json.dumps(report, indent=2) + "\n")
+    if any(report["violations"].values()):
+        (folder / f"{name}.world.json").write_text(json.dumps(asdict(world), default=str))
     return report
 
 
@@ -112,13 +120,22 @@ def _tell(end, nemesis, workload, started, say):
 
 
 def _await_quiet(stack):
-    """Wait until nothing waits any more. Returns the seconds it took, at most QUIET_SECONDS."""
+    """Wait for the end of every order, and then of every message.
+
+    Returns the seconds that orders and messages took, and what was late, a list of lines.
+    """
     healed = time.monotonic()
-    while (passed := time.monotonic() - healed) < QUIET_SECONDS:
-        if count_waiting(stack) == 0:
+    orders_ended, late = None, []
+    while (passed := round(time.monotonic() - healed, 1)) < DELIVERY_SECONDS:
+        orders, messages = count_under_way(stack)
+        if orders == 0 and orders_ended is None:
+            orders_ended = passed
+        if orders and not late and passed > END_SECONDS:
+            late.append(f"{orders} orders have not ended {passed} s after the last fault")
+        if orders == messages == 0:
             break
         time.sleep(0.25)
-    return round(passed, 1)
+    return orders_ended, passed, late
 
 
 def _repeats(fault):

@@ -6,6 +6,9 @@ from dataclasses import dataclass, field
 import psycopg2
 from psycopg2.extras import RealDictCursor
 
+STANDING = frozenset({"confirmed", "shipped", "delivered"})  # states of orders
+ENDED = STANDING | {"cancelled", "refused"}
+
 TABLES = {
     "microservice1": ("users", "points_entries", "redemptions"),
     "microservice2": ("products", "stock_entries", "reservations", "reservation_items"),
@@ -20,6 +23,7 @@ class World:
 
     `mails`: the ids of the events whose e-mails were accepted, in this order. `repeats_excused`:
     how many e-mails may have come twice, as often as their sender was killed in the middle.
+    `late`: what was still under way when all should have ended, a line each.
     """
 
     users: list = field(default_factory=list)
@@ -37,11 +41,12 @@ class World:
     outbox: list = field(default_factory=list)
     mails: list = field(default_factory=list)
     repeats_excused: int = 0
+    late: list = field(default_factory=list)
 
 
-def read_world(stack, mails, repeats_excused):
+def read_world(stack, **more):
     """Return the World of a stack. Each database is read at one moment of its own."""
-    world = World(mails=list(mails), repeats_excused=repeats_excused)
+    world = World(**more)
     for service, tables in TABLES.items():
         with _database(stack, service) as cursor:
             for table in tables:
@@ -50,20 +55,26 @@ def read_world(stack, mails, repeats_excused):
     return world
 
 
-def count_waiting(stack):
-    """Return how many messages wait in the outboxes; every order under way has one.
+def count_under_way(stack):
+    """Return how many orders have not ended, and how many messages wait in all outboxes.
 
-    None while the databases do not answer.
+    None for both while the databases do not answer.
     """
-    waiting = 0
     try:
-        for service in TABLES:
-            with _database(stack, service) as cursor:
-                cursor.execute("SELECT count(*) FROM outbox WHERE state = 'waiting'")
-                waiting += cursor.fetchone()["count"]
+        waiting = sum(_count(stack, service, _WAITING) for service in TABLES)
+        return _count(stack, "microservice3", _UNDER_WAY), waiting
     except psycopg2.OperationalError:
-        return None
-    return waiting
+        return None, None
+
+
+_WAITING = "SELECT count(*) FROM outbox WHERE state = 'waiting'"
+_UNDER_WAY = f"SELECT count(*) FROM orders WHERE state <> ALL(ARRAY{sorted(ENDED)})"
+
+
+def _count(stack, service, query):
+    with _database(stack, service) as cursor:
+        cursor.execute(query)
+        return cursor.fetchone()["count"]
 
 
 @contextmanager
