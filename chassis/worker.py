@@ -15,7 +15,7 @@ import signal
 import threading
 import time
 
-from chassis import context, inbox, logs, metrics, outbox, settings
+from chassis import context, crash, inbox, logs, metrics, outbox, settings
 from chassis.database import listening, transaction
 from chassis.errors import Unavailable
 from chassis.http import CALL_SECONDS, RemoteProblem, ServiceClient
@@ -91,11 +91,13 @@ class Worker:
         leased_until = time.monotonic() + outbox.LEASE_SECONDS
         with transaction() as tx:
             messages = outbox.lease_messages(tx, lane, BATCH)
+        crash.point("leased")
         if self._delivered_together(lane, messages):
             done = messages
         else:
             done = self._delivered_one_by_one(messages, leased_until)
         if done:
+            crash.point("delivered")
             with transaction() as tx:
                 outbox.delivered(tx, done)
         return len(messages)

@@ -16,11 +16,11 @@ from contextlib import suppress
 from dataclasses import dataclass
 from pathlib import Path
 
+from chassis import crash
 from tests.chaos import proxy
 
 SERVICES = ("microservice1", "microservice2", "microservice3", "microservice4")
 POSTGRES = "postgres"
-CRASH_POINTS = {}  # {name of a crash point: the process of which service and kind reaches it}
 
 # For each kind of fault of a process: how often it comes (a weight), and how long it lasts.
 PROCESS_FAULTS = {
@@ -32,7 +32,10 @@ PROCESS_FAULTS = {
     "stop_postgres": (2, (0.5, 5.0)),
     "crash_postgres": (2, (0.0, 0.5)),
     "freeze_postgres": (2, (0.5, 7.0)),
+    **{f"crash_{point}": (1, (2.0, 6.0)) for point in crash.POINTS},
 }
+CRASH_SHARE = 0.2  # of the times at which a process comes to its crash point
+_TARGETS = {"crash_answered": ("microservice3",), "crash_mailed": ("microservice4",)}
 NETWORK_SECONDS = (2.0, 8.0)
 PAUSE_SECONDS = (0.5, 4.0)
 
@@ -72,7 +75,7 @@ def _lane(chance, seconds, make):
 def _process_fault(chance, at):
     weights = [weight for weight, _ in PROCESS_FAULTS.values()]
     [kind] = chance.choices(list(PROCESS_FAULTS), weights)
-    target = POSTGRES if kind.endswith(POSTGRES) else chance.choice(SERVICES)
+    target = POSTGRES if kind.endswith(POSTGRES) else chance.choice(_TARGETS.get(kind, SERVICES))
     return Fault(round(at, 2), kind, target, round(chance.uniform(*PROCESS_FAULTS[kind][1]), 2))
 
 
@@ -90,8 +93,8 @@ def _network_fault(chance, at):
 class Nemesis:
     """Injects faults into a stack whose calls go through a proxy.
 
-    `injected` counts faults by kind. `troubles` tells what could not be done as scheduled: then the
-    run proves nothing.
+    `injected` counts faults by kind, `worker_deaths` those of outbox workers by service. `troubles`
+    tells what could not be done as scheduled: then the run proves nothing.
     """
 
     def __init__(self, stack, network):
@@ -100,6 +103,7 @@ class Nemesis:
         self._run = (stack.var / "run").resolve()
         self._frozen = []
         self.injected = Counter()
+        self.worker_deaths = Counter()
         self.told = []  # (seconds after the start, Fault)
         self.troubles = []
 
@@ -123,10 +127,7 @@ class Nemesis:
         if not self._pid("postmaster"):
             self._stack.function("start_postgres")
         for service in SERVICES:
-            if not self._pid(f"{service}.worker"):
-                self._stack.function("start_worker", service)
-            if not self._pid(service):
-                self._stack.function("start_uwsgi", service)
+            self._keep_alive(service, 0)
 
     def _work(self, faults, started):
         for fault in faults:
@@ -143,6 +144,8 @@ class Nemesis:
             self._network.break_calls(fault.target, fault.kind, fault.share)
             time.sleep(fault.seconds)
             self._network.mend_calls(fault.target)
+        elif fault.kind.removeprefix("crash_") in crash.POINTS:
+            self._crash_at_a_point(fault)
         else:
             getattr(self, f"_{fault.kind}")(fault)
 
@@ -151,7 +154,11 @@ class Nemesis:
     def _kill_worker(self, fault):
         os.kill(self._pid(f"{fault.target}.worker"), signal.SIGKILL)
         time.sleep(fault.seconds)
-        self._stack.function("start_worker", fault.target)
+        self._start_worker(fault.target)
+
+    def _start_worker(self, service):
+        self.worker_deaths[service] += 1
+        self._stack.function("start_worker", service)
 
     def _freeze_worker(self, fault):
         self._freeze([self._pid(f"{fault.target}.worker")], fault.seconds)
@@ -167,6 +174,39 @@ class Nemesis:
         os.kill(self._pid(fault.target), signal.SIGKILL)
         time.sleep(fault.seconds)
         self._stack.function("start_uwsgi", fault.target)
+
+    def _crash_at_a_point(self, fault):
+        """Let the service's processes die at a point of their code, and come back, for a while."""
+        settings = self._stack.var / f"env/{fault.target}.env"
+        sound = settings.read_text()
+        point = fault.kind.removeprefix("crash_")
+        try:
+            settings.write_text(f"{sound}CRASH_POINT={point}\nCRASH_SHARE={CRASH_SHARE}\n")
+            self._kill_all(fault.target)
+            self._keep_alive(fault.target, fault.seconds)
+        finally:
+            settings.write_text(sound)
+        self._kill_all(fault.target)
+        self._keep_alive(fault.target, 0)
+
+    def _kill_all(self, service):
+        """Kill the outbox worker and uWSGI, the master first: it would start its workers again."""
+        master = self._pid(service)
+        for pid in (self._pid(f"{service}.worker"), master, *_children(master)):
+            with suppress(ProcessLookupError, TypeError):
+                os.kill(pid, signal.SIGKILL)
+
+    def _keep_alive(self, service, seconds):
+        """Start what is dead of a service, again and again for so long, at least once."""
+        end = time.monotonic() + seconds
+        while True:
+            if not self._pid(service):
+                self._stack.function("start_uwsgi", service)
+            if not self._pid(f"{service}.worker"):
+                self._start_worker(service)
+            if time.monotonic() > end:
+                return
+            time.sleep(0.2)
 
     # ---- the database
 
