@@ -3,8 +3,8 @@
     answer = products.put(...)
     crash.point("answered")      # does nothing, unless the setting CRASH_POINT says `answered`
 
-Then it dies as by kill -9: nothing is closed, rolled back or said. With CRASH_SHARE, 0 to 1, it dies
-at that share of the times only. Tests alone set them.
+Then it dies as by kill -9: nothing is closed, rolled back or said. With CRASH_SHARE, 0 to 1, it
+dies at that share of the times only. Tests alone set them.
 """
 
 import os

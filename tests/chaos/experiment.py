@@ -5,6 +5,7 @@ report["violations"]    # {promise: [...]}
 """
 
 import json
+import subprocess
 import threading
 import time
 from collections import Counter
@@ -36,6 +37,7 @@ def run(*, seed, seconds, rate, folder, say=print):
     with ExitStack() as parts:
         say("starting a stack")
         stack = parts.enter_context(running_stack("quartet-chaos-"))
+        parts.callback(_keep_logs, stack, folder / f"{name}.logs")
         proxy = parts.enter_context(Proxy(stack.internal_url, seed))
         postbox = parts.enter_context(Postbox(*free_ports(1)))
         _reroute(stack, proxy, postbox)
@@ -52,7 +54,6 @@ def run(*, seed, seconds, rate, folder, say=print):
             repeats_excused=_repeats_excused(nemesis),
             late=late,
         )
-        _keep_logs(stack, folder / f"{name}.logs")
     report = {
         "seed": seed,
         "seconds": seconds,
@@ -166,7 +167,9 @@ def _durations(events):
 
 
 def _keep_logs(stack, folder):
-    """Keep the logs of the services for whoever looks for the cause of a violation."""
+    """Keep the logs, and what runs, for whoever looks for the cause of a violation."""
     folder.mkdir(exist_ok=True)
+    with (folder / "processes").open("w") as file:
+        subprocess.run(["ps", "-eo", "pid,ppid,stat,wchan,etimes,args"], stdout=file, check=False)
     for log in (stack.var / "log").glob("*.log"):
         (folder / log.name).write_bytes(log.read_bytes())
