@@ -47,6 +47,7 @@ def run(*, seed, seconds, rate, folder, say=print):
         say(f"orders take {', '.join(_abilities(shop)) or 'neither points nor keys'}")
         _break_under_load(nemesis, workload, history, schedule(seed, seconds), seconds, say)
         say("healed; waiting for quiet")
+        mailed = len(postbox.events)
         orders_ended, messages_delivered, late = _await_quiet(stack)
         world = read_world(
             stack,
@@ -64,6 +65,7 @@ def run(*, seed, seconds, rate, folder, say=print):
         "answers": _answers(history.events),
         "slowest_answer_seconds": max(_durations(history.events), default=0),
         "e_mails": len(world.mails),
+        "e_mails_after_the_last_fault": len(world.mails) - mailed,
         "e_mails_again": len(world.mails) - len(set(world.mails)),
         "faults": nemesis.injected,
         "calls_hit_by_the_network": proxy.hits,

@@ -15,8 +15,8 @@ from tests.chaos.history import Client
 
 SHOPPERS = 24
 PLENTY = 12  # products of which there is enough for every order
-SCARCE = 5  # products that sell out
-SCARCE_STOCK = 25
+SCARCE = 3  # products that sell out
+SCARCE_STOCK = 10
 BALANCE = 3000  # points that every second shopper has to begin with
 MOST_AT_ONCE = 400  # threads: an order's life takes several seconds
 RESTOCK_EVERY = 40  # orders
@@ -113,7 +113,7 @@ class Restocking:
     def live(self):
         product = self._chance.choice(self._shop.scarce)
         more = {
-            "delta": self._chance.randint(5, 20),
+            "delta": self._chance.randint(2, 8),
             "reason": "more came in",
             "reference": f"{self._shop.prefix}-delivery-{self._number}",
         }
