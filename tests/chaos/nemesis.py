@@ -192,9 +192,12 @@ class Nemesis:
     def _kill_all(self, service):
         """Kill the outbox worker and uWSGI, the master first: it would start its workers again."""
         master = self._pid(service)
-        for pid in (self._pid(f"{service}.worker"), master, *_children(master)):
+        workers = _children(master) if master else []
+        for pid in (self._pid(f"{service}.worker"), master, *workers):
             with suppress(ProcessLookupError, TypeError):
                 os.kill(pid, signal.SIGKILL)
+        while self._pid(service) or self._pid(f"{service}.worker"):
+            time.sleep(0.01)
 
     def _keep_alive(self, service, seconds):
         """Start what is dead of a service, again and again for so long, at least once."""
