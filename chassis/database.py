@@ -21,7 +21,7 @@ import psycopg2.errors
 import psycopg2.extensions
 import psycopg2.extras
 
-from chassis import context, wire
+from chassis import context, crash, wire
 from chassis.errors import Unavailable
 
 log = logging.getLogger(__name__)
@@ -98,6 +98,7 @@ def _transaction():
         try:
             yield tx
             tx.commit()
+            crash.point("committed")
         except BaseException:
             if tx.can_go_on:
                 tx.roll_back()

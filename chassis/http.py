@@ -18,7 +18,7 @@ import requests
 from requests.adapters import HTTPAdapter
 from requests.structures import CaseInsensitiveDict
 
-from chassis import context, metrics, wire
+from chassis import context, crash, metrics, wire
 from chassis.errors import Problem, Unavailable
 from chassis.settings import prefix_of
 
@@ -171,6 +171,7 @@ class ServiceClient:
             answer.content  # noqa: B018 - read here, where an end in the middle is caught
         except requests.RequestException as error:
             raise NeighbourUnavailable(self.neighbour, type(error).__name__) from error
+        crash.point("answered")
         return self._understood(answer)
 
     def _headers(self, service, body, content_type, seconds):

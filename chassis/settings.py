@@ -26,7 +26,8 @@ class Settings:
     name: `microservice1` to `microservice4`. database_url: libpq's URL, without the password.
     internal_url: where the internal listener is, without a path. connections: how many
     connections to its database each process may hold. threads: how many each process has.
-    mail_from: whom e-mails come from, an address or `Name <address>`.
+    mail_from: whom e-mails come from, an address or `Name <address>`. crash_point, crash_share: see
+    chassis.crash.
     """
 
     name: str
@@ -42,6 +43,8 @@ class Settings:
     registration: str = "open"
     smtp_url: str = field(default="", repr=False)
     mail_from: str = DEFAULT_MAIL_FROM
+    crash_point: str = ""
+    crash_share: float = 1.0
 
     @property
     def prefix(self):
@@ -76,6 +79,8 @@ def load(name):
             ),
             smtp_url=_smtp_url(env),
             mail_from=_mail_from(env),
+            crash_point=env.str("CRASH_POINT", ""),
+            crash_share=env.float("CRASH_SHARE", 1.0),
         )
     except (EnvError, OSError) as error:
         raise SettingsError(f"{name}: {error}. See the table of settings in README.md.") from error

@@ -15,7 +15,7 @@ import signal
 import threading
 import time
 
-from chassis import context, idempotency, inbox, logs, metrics, outbox, settings
+from chassis import context, crash, idempotency, inbox, logs, metrics, outbox, settings
 from chassis.database import listening, transaction
 from chassis.errors import Unavailable
 from chassis.http import CALL_SECONDS, NotCalled, RemoteProblem, ServiceClient
@@ -94,6 +94,7 @@ class Worker:
         leased_until = time.monotonic() + outbox.LEASE_SECONDS
         with transaction() as tx:
             messages = outbox.lease_messages(tx, lane, BATCH)
+        crash.point("leased")
         outcomes = self._deliver_together(lane, messages)
         if outcomes is None:
             outcomes = self._deliver_one_by_one(messages, leased_until)
@@ -103,6 +104,7 @@ class Worker:
             if outcome == "delivered"
         ]
         if done:
+            crash.point("delivered")
             with transaction() as tx:
                 outbox.delivered(tx, done)
         return len(messages) - outcomes.count("not_called")

@@ -5,6 +5,7 @@ import shutil
 import socket
 import subprocess
 import tempfile
+from contextlib import contextmanager
 from dataclasses import dataclass
 from pathlib import Path
 
@@ -12,6 +13,14 @@ import pytest
 import requests
 
 ROOT = Path(__file__).resolve().parents[1]
+
+_WITH_LIBRARY = """
+source "$1/scripts/lib/common.sh"
+source "$1/scripts/lib/stack.sh"
+open_stack
+shift
+"$@"
+"""
 
 
 @dataclass(frozen=True)
@@ -25,13 +34,12 @@ class Stack:
 
     def script(self, name, *arguments, check=True, **settings):
         """Run one of the scripts on this stack, with more settings. Returns a CompletedProcess."""
-        return subprocess.run(
-            [ROOT / "scripts" / name, *arguments],
-            env={**self.env, **settings},
-            capture_output=True,
-            text=True,
-            check=check,
-        )
+        return self._run([ROOT / "scripts" / name, *arguments], check, settings)
+
+    def function(self, name, *arguments, check=True):
+        """Call a function of scripts/lib, as `start_worker`. Returns a CompletedProcess."""
+        command = ["bash", "-c", _WITH_LIBRARY, "library", ROOT, name, *arguments]
+        return self._run(command, check, {})
 
     def token(self, *username):
         return self.script("token", *username).stdout.strip()
@@ -45,13 +53,18 @@ class Stack:
         headers |= options.pop("headers", {})
         return requests.request(method, self.url + path, headers=headers, timeout=15, **options)
 
+    def _run(self, command, check, settings):
+        return subprocess.run(
+            command, env={**self.env, **settings}, capture_output=True, text=True, check=check
+        )
 
-@pytest.fixture(scope="session")
-def stack():
-    """Started once for all tests of this run; its folder has a space in its name on purpose."""
-    home = Path(tempfile.mkdtemp(prefix="quartet test "))
+
+@contextmanager
+def running_stack(prefix):
+    """Start a stack in a temporary folder whose name begins so; stop and erase it afterwards."""
+    home = Path(tempfile.mkdtemp(prefix=prefix))
     home.chmod(0o755)
-    http, internal = _free_ports(2)
+    http, internal = free_ports(2)
     stack = Stack(
         url=f"http://127.0.0.1:{http}",
         internal_url=f"http://127.0.0.1:{internal}",
@@ -73,11 +86,19 @@ def stack():
 
 
 @pytest.fixture(scope="session")
+def stack():
+    """Started once for all tests of this run; its folder has a space in its name on purpose."""
+    with running_stack("quartet test ") as stack:
+        yield stack
+
+
+@pytest.fixture(scope="session")
 def admin_token(stack):
     return stack.admin_token()
 
 
-def _free_ports(count):
+def free_ports(count):
+    """Return ports of 127.0.0.1 on which nobody listens."""
     sockets = [socket.create_server(("127.0.0.1", 0)) for _ in range(count)]
     ports = [listening.getsockname()[1] for listening in sockets]
     for listening in sockets:

@@ -1,6 +1,6 @@
 """What the worker does with an e-mail that waits: give it to the mail server, note what came."""
 
-from chassis import wire
+from chassis import crash, wire
 from chassis.database import transaction
 from microservice4 import clients, database
 from microservice4.errors import MailRefused, MailServerUnavailable
@@ -24,6 +24,7 @@ def send(message):
             database.record_silence(tx, notification.id, str(silence))
         raise
     else:
+        crash.point("mailed")
         with transaction() as tx:
             database.record_sent(tx, notification.id)
 

@@ -101,10 +101,14 @@ start_service() {
   local service=$1
   as_run_user rm -rf "$VAR/metrics/$service"    # a dead process's figures would stay for ever
   as_run_user mkdir -p "$VAR/metrics/$service"
-  in_service_daemon "$service" "$service" uwsgi --ini "$service/uwsgi.ini" --virtualenv "$VENV" \
-    --socket "$RUN/$service.sock" --chmod-socket=600 --master-fifo "$RUN/$service.fifo"
+  start_uwsgi "$service"
   start_worker "$service"
   _version_of "$service" | as_run_user tee "$RUN/$service.version" >/dev/null
+}
+
+start_uwsgi() {
+  in_service_daemon "$1" "$1" uwsgi --ini "$1/uwsgi.ini" --virtualenv "$VENV" \
+    --socket "$RUN/$1.sock" --chmod-socket=600 --master-fifo "$RUN/$1.fifo"
 }
 
 start_worker() { in_service_daemon "$1" "$1.worker" python -m "$1.worker"; }
