@@ -26,6 +26,11 @@ EVERYWHERE = """
     GET     /health/live                        anyone
     GET     /health/ready                       anyone
     GET     /status                             anyone
+    GET     /audit                              admin
+    GET     /dead-letters                       admin
+    GET     /dead-letters/{letter_id}           admin
+    DELETE  /dead-letters/{letter_id}           admin
+    POST    /dead-letters/{letter_id}/replay    admin
 """
 TABLE = {
     "microservice1": """
@@ -44,6 +49,8 @@ TABLE = {
     POST    /tokens                             anyone
     DELETE  /tokens                             anyone
     POST    /tokens/refresh                     anyone
+    PUT     /internal/redemptions/{order_id}    microservice3
+    DELETE  /internal/redemptions/{order_id}    microservice3
     POST    /internal/events                    microservice3
     """,
     "microservice2": """
@@ -131,9 +138,11 @@ class World:
             ("user_id", "microservice1"): lambda: self.a_user()["id"],
             ("username", "microservice1"): lambda: self.a_user()["username"],
             ("product_id", "microservice2"): self.a_product,
+            ("order_id", "microservice1"): lambda: next(self.numbers),
             ("order_id", "microservice2"): lambda: next(self.numbers),
             ("order_id", "microservice3"): self.an_order,
             ("notification_id", "microservice4"): self.a_notification,
+            **{("letter_id", name): lambda: next(self.numbers) for name in SERVICES},
         }
 
     def ask(self, caller, listener, service, method, path):
