@@ -111,7 +111,7 @@ def _expected():
     tags = request.if_match
     if tags.star_tag:
         return Expected()  # that it exists is checked anyway
-    strong = map(_TAG.fullmatch, tags)
+    strong = (_TAG.fullmatch(tag or "") for tag in tags)  # Werkzeug reads `""` as None
     return Expected(frozenset(int(found[1]) for found in strong if found))
 
 

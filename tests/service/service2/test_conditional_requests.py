@@ -117,6 +117,7 @@ def test_an_edit_of_a_version_that_is_gone_changes_nothing(admin, a_product, tag
         ('"', False),
         ("", False),
         ("é", False),
+        ('""', False),
     ],
 )
 def test_tags_are_compared_strongly_and_any_of_several_is_enough(
