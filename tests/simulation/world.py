@@ -36,7 +36,8 @@ class Died(BaseException):
 
 
 class BadNetwork(testing.Network):
-    """Loses, delays and repeats calls. `faithful` ends that. `sent` is all that ever was sent.
+    """Loses, delays and repeats calls. `faithful` ends that. `sent` is all that ever was sent,
+    `late` what of it has not arrived yet.
 
     Who is `away` gets no call, for as long as that lasts.
     """
@@ -49,6 +50,7 @@ class BadNetwork(testing.Network):
         self.faithful = False
         self.away = set()
         self.sent = []
+        self.late = []
 
     def send(self, request, **_arguments):
         self.sent.append(request)
@@ -60,7 +62,8 @@ class BadNetwork(testing.Network):
         self.tell(f"  {request.method} {request.url.partition('/api/')[2]}: {fault}")
         if fault == "caller dies before":
             raise Died
-        if fault in ("lost on the way", "delayed"):  # what is delayed may be repeated from `sent`
+        if fault in ("lost on the way", "delayed"):
+            self.late.append(request)
             raise requests.ConnectionError(fault)
         answer = self.deliver(request)
         if fault == "twice":
@@ -154,9 +157,9 @@ class World:
         self.story.append(f"... {action.__name__.strip('_')}: {said}")
 
     def heal(self):
-        """End all faults, let everything finish, and then all that was ever sent come once more."""
+        """End all faults, let everything finish, and then all arrive that had been lost."""
         self.network.faithful = True
-        late = list(self.network.sent)
+        late = self.network.late
         self.dice.shuffle(late)
         self.work_until_quiet()
         for request in late:
