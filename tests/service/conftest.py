@@ -1,8 +1,10 @@
 """One service at a time: its real application on a real database, called as whoever may call it.
 
-Each folder below says in its own conftest.py which service it is about, by the fixture `app`.
+Each folder below says in its own conftest.py which service it is about, by the fixture `app`; what
+stands beside them is about each of the four in turn.
 """
 
+import importlib
 import re
 from concurrent.futures import ThreadPoolExecutor
 from contextlib import closing
@@ -12,8 +14,24 @@ import psycopg2
 import pytest
 
 from chassis import testing
+from chassis.settings import SERVICES
 
 CUSTOMER, OTHER_CUSTOMER, ADMIN = 7, 8, 1
+
+
+@pytest.fixture(params=SERVICES)
+def name(request):
+    return request.param
+
+
+@pytest.fixture
+def service(name, fresh_service):
+    return fresh_service(name)
+
+
+@pytest.fixture
+def app(name, service):
+    return importlib.import_module(f"{name}.app").create_app(service)
 
 
 @pytest.fixture

@@ -1,28 +1,10 @@
 """`GET /audit` in every service, and that the log can only grow."""
 
-import importlib
-
 import psycopg2
 import pytest
 
 from chassis import audit, context
 from chassis.database import transaction
-from chassis.settings import SERVICES
-
-
-@pytest.fixture(params=SERVICES)
-def name(request):
-    return request.param
-
-
-@pytest.fixture
-def service(name, fresh_service):
-    return fresh_service(name)
-
-
-@pytest.fixture
-def app(name, service):
-    return importlib.import_module(f"{name}.app").create_app(service)
 
 
 @pytest.fixture

@@ -9,24 +9,8 @@ import pytest
 
 from chassis import outbox, testing
 from chassis.database import transaction
-from chassis.settings import SERVICES
 
 METHODS = {"get", "post", "put", "patch", "delete"}
-
-
-@pytest.fixture(params=SERVICES)
-def name(request):
-    return request.param
-
-
-@pytest.fixture
-def service(name, fresh_service):
-    return fresh_service(name)
-
-
-@pytest.fixture
-def app(name, service):
-    return importlib.import_module(f"{name}.app").create_app(service)
 
 
 @pytest.fixture

@@ -20,9 +20,8 @@ from chassis.worker import Worker
 
 FAULTS = {
     "none": 70,
-    "lost on the way": 6,
+    "lost on the way": 12,
     "answer lost": 8,
-    "delayed": 6,
     "twice": 5,
     "slow": 12,
     "caller dies before": 2,
@@ -36,7 +35,7 @@ class Died(BaseException):
 
 
 class BadNetwork(testing.Network):
-    """Loses, delays and repeats calls. `faithful` ends that. `sent` is all that ever was sent,
+    """Loses, repeats and slows down calls. `faithful` ends that. `sent` is all that ever was sent,
     `late` what of it has not arrived yet.
 
     Who is `away` gets no call, for as long as that lasts.
@@ -62,7 +61,7 @@ class BadNetwork(testing.Network):
         self.tell(f"  {request.method} {request.url.partition('/api/')[2]}: {fault}")
         if fault == "caller dies before":
             raise Died
-        if fault in ("lost on the way", "delayed"):
+        if fault == "lost on the way":
             self.late.append(request)
             raise requests.ConnectionError(fault)
         answer = self.deliver(request)
@@ -157,7 +156,7 @@ class World:
         self.story.append(f"... {action.__name__.strip('_')}: {said}")
 
     def heal(self):
-        """End all faults, let everything finish, and then all arrive that had been lost."""
+        """End all faults and let everything finish; then let what was lost arrive after all."""
         self.network.faithful = True
         late = self.network.late
         self.dice.shuffle(late)
