@@ -15,7 +15,6 @@ import time
 from contextlib import contextmanager
 
 import requests
-from requests.adapters import HTTPAdapter
 from requests.structures import CaseInsensitiveDict
 
 from chassis import context, crash, metrics, wire
@@ -223,11 +222,3 @@ def _pause_asked_for(answer):
     """The seconds of `Retry-After`, as far as they are sensible. Nobody here sends a date."""
     seconds = answer.headers.get("Retry-After", "")
     return min(int(seconds), LONGEST_PAUSE_SECONDS) if re.fullmatch("[0-9]{1,9}", seconds) else 0
-
-
-def connections():
-    """Return the connections to neighbours of one service, kept open and shared by its threads.
-
-    A requests.Session around them would keep cookies, follow redirects and look for proxies.
-    """
-    return HTTPAdapter()

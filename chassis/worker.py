@@ -2,11 +2,11 @@
 
 A service's worker is a table of lanes, each with the function that delivers one of its messages:
 
-    run("microservice3", {"microservice4": EventsTo("microservice4"), "saga": advance_order})
+    run("microservice3", {"microservice4": EventsTo("microservice4"), "saga": Parallel(finish, 3)})
 
-Each lane has a thread of its own, so a neighbour that hangs holds up nobody else's messages, and no
-neighbour gets more than one call at a time from one worker. It wakes by LISTEN/NOTIFY, with a poll
-each second behind it, and any number of workers of one service may run at once.
+Each lane has threads of its own, so a neighbour that hangs holds up nobody else's messages, and
+only so many calls to it are under way at once. They wake by LISTEN/NOTIFY, with a poll each second
+behind it, and any number of workers of one service may run at once.
 """
 
 import logging
@@ -23,7 +23,8 @@ from chassis.service import Service
 
 log = logging.getLogger(__name__)
 
-BATCH = 64
+BATCH = 64  # messages that one call may carry
+SHARE = 16  # messages that a thread takes to deliver one by one: the others find some as well
 POLL_SECONDS = 1.0
 GATHER_SECONDS = 1.0  # between two rounds: what comes in it goes together; the first goes at once
 FIRST_RETRY_SECONDS = 0.1
@@ -59,6 +60,20 @@ class EventsTo:
         self._client.send_events([message.body for message in messages])
 
 
+class Parallel:
+    """Delivers messages by a function, as many at once as there are `threads`.
+
+    Messages of one subject still go one after the other.
+    """
+
+    def __init__(self, deliver, threads):
+        self._deliver = deliver
+        self.threads = threads
+
+    def __call__(self, message):
+        self._deliver(message)
+
+
 def retry_after(attempts):
     """Return how many seconds to wait after so many tries: exponential, capped, with full jitter.
 
@@ -75,8 +90,9 @@ class Worker:
     it raises Refused for a dead letter, Unavailable to be tried again soon, NotCalled for the same
     without counting an attempt, and anything else is a mistake of ours, logged and tried again each
     minute, so that a mended one heals by itself. It may have a method `together` for several
-    messages at once; if that raises, they go one by one. A message that is not answered for five
-    minutes is an error in the log, once, and goes on being tried.
+    messages in one call (if that raises, they go one by one), and say by `threads` how many call it
+    at once. A message that is not answered for five minutes is an error in the log, once, and goes
+    on being tried.
     housekeeping: functions without arguments, called once an hour.
     """
 
@@ -90,10 +106,10 @@ class Worker:
         self._overdue = metrics.overdue_counter()
 
     def step(self, lane):
-        """Deliver what is due in one lane, up to BATCH messages. Returns how many were tried."""
+        """Deliver what is due in one lane, some messages of it. Returns how many were tried."""
         leased_until = time.monotonic() + outbox.LEASE_SECONDS
         with transaction() as tx:
-            messages = outbox.lease_messages(tx, lane, BATCH)
+            messages = outbox.lease_messages(tx, lane, self._most_at_a_time(lane))
         crash.point("leased")
         outcomes = self._deliver_together(lane, messages)
         if outcomes is None:
@@ -113,7 +129,8 @@ class Worker:
         """Work until `stop` is called, then finish what is in hand."""
         threads = [
             threading.Thread(target=self._empty_lane, args=(lane,), name=lane)
-            for lane in self.lanes
+            for lane, deliver in self.lanes.items()
+            for _ in range(getattr(deliver, "threads", 1))
         ]
         for thread in threads:
             thread.start()
@@ -133,6 +150,9 @@ class Worker:
         """Ask `run` to end. May be called from a signal handler or another thread."""
         self._stop.set()
         self._wake_all()
+
+    def _most_at_a_time(self, lane):
+        return BATCH if hasattr(self.lanes[lane], "together") else SHARE
 
     def _deliver_together(self, lane, messages):
         """Deliver all messages by one call. Returns their outcomes, None: go one by one."""
@@ -232,7 +252,7 @@ class Worker:
                     self._stop.wait(POLL_SECONDS)
                 if not tried:
                     self._wake[lane].wait(POLL_SECONDS)
-                elif tried < BATCH:
+                elif tried < self._most_at_a_time(lane):
                     self._stop.wait(GATHER_SECONDS)
 
     def _listen(self, until):
