@@ -159,8 +159,9 @@ class Worker:
         together = getattr(self.lanes[lane], "together", None)
         if together is None or len(messages) < 2:
             return None
+        batch = context.new_request_id()
         try:
-            with context.work(request=context.new_request_id(), seconds=TASK_SECONDS):
+            with context.work(request=batch, seconds=TASK_SECONDS):
                 together(messages)
         except NotCalled as silence:
             outcome = "not_called"
@@ -170,6 +171,9 @@ class Worker:
             return None
         else:
             outcome = "delivered"
+            for message in messages:
+                with context.caused_by(request=message.request_id, trace=message.traceparent):
+                    log.info("delivered", extra=_about(message, batch=batch))
         self._deliveries.labels(lane=lane, outcome=outcome).inc(len(messages))
         return [outcome] * len(messages)
 
@@ -192,6 +196,7 @@ class Worker:
         ):
             try:
                 self.lanes[message.lane](message)
+                log.info("delivered", extra=_about(message))
             except Refused as refusal:
                 outcome = "refused"
                 self._bury(message, str(refusal))
