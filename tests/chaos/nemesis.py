@@ -18,6 +18,7 @@ from pathlib import Path
 
 from chassis import crash
 from tests.chaos import proxy
+from tests.processes import children
 
 SERVICES = ("microservice1", "microservice2", "microservice3", "microservice4")
 POSTGRES = "postgres"
@@ -164,11 +165,11 @@ class Nemesis:
         self._freeze([self._pid(f"{fault.target}.worker")], fault.seconds)
 
     def _kill_uwsgi_worker(self, fault):
-        os.kill(self._one_of(_children(self._pid(fault.target)), fault), signal.SIGKILL)
+        os.kill(self._one_of(children(self._pid(fault.target)), fault), signal.SIGKILL)
         time.sleep(fault.seconds)
 
     def _freeze_uwsgi_worker(self, fault):
-        self._freeze([self._one_of(_children(self._pid(fault.target)), fault)], fault.seconds)
+        self._freeze([self._one_of(children(self._pid(fault.target)), fault)], fault.seconds)
 
     def _kill_uwsgi_master(self, fault):
         os.kill(self._pid(fault.target), signal.SIGKILL)
@@ -192,7 +193,7 @@ class Nemesis:
     def _kill_all(self, service):
         """Kill the outbox worker and uWSGI, the master first: it would start its workers again."""
         master = self._pid(service)
-        workers = _children(master) if master else []
+        workers = children(master) if master else []
         for pid in (self._pid(f"{service}.worker"), master, *workers):
             with suppress(ProcessLookupError, TypeError):
                 os.kill(pid, signal.SIGKILL)
@@ -220,13 +221,13 @@ class Nemesis:
 
     def _crash_postgres(self, fault):
         """kill -9 of a backend: PostgreSQL ends all the others, and recovers from its log."""
-        backends = _children(self._pid("postmaster"))
+        backends = children(self._pid("postmaster"))
         os.kill(self._one_of(backends, fault), signal.SIGKILL)
         time.sleep(fault.seconds)
 
     def _freeze_postgres(self, fault):
         postmaster = self._pid("postmaster")
-        self._freeze([postmaster, *_children(postmaster)], fault.seconds)
+        self._freeze([postmaster, *children(postmaster)], fault.seconds)
 
     # ---- small things
 
@@ -257,11 +258,3 @@ class Nemesis:
         except (OSError, ValueError, IndexError):
             return None
         return None if state == "Z" else pid
-
-
-def _children(pid):
-    """The processes that a process has started and that still live."""
-    found = []
-    for task in Path(f"/proc/{pid}/task").iterdir():
-        found += map(int, (task / "children").read_text().split())
-    return found
