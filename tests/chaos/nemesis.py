@@ -18,6 +18,7 @@ from pathlib import Path
 
 from chassis import crash
 from tests.chaos import proxy
+from tests.chaos.world import count_under_way
 from tests.processes import children
 
 SERVICES = ("microservice1", "microservice2", "microservice3", "microservice4")
@@ -33,23 +34,31 @@ PROCESS_FAULTS = {
     "stop_postgres": (2, (0.5, 5.0)),
     "crash_postgres": (2, (0.0, 0.5)),
     "freeze_postgres": (2, (0.5, 7.0)),
+    "fill_disk_of_postgres": (2, (0.5, 6.0)),
+    "step_clock": (3, (2.0, 8.0)),
     **{f"crash_{point}": (1, (2.0, 6.0)) for point in crash.POINTS},
 }
 CRASH_SHARE = 0.2  # of the times at which a process comes to its crash point
 _TARGETS = {"crash_answered": ("microservice3",), "crash_mailed": ("microservice4",)}
+CLOCK_STEPS = (2, 15, 120, 3600)  # seconds, forward or back
 NETWORK_SECONDS = (2.0, 8.0)
+RECOVERY_SECONDS = 60
 PAUSE_SECONDS = (0.5, 4.0)
 
 
 @dataclass(frozen=True)
 class Fault:
-    """at: seconds after the start. target: a service, or postgres. share: of calls (network)."""
+    """at: seconds after the start. target: a service, or postgres. share: of calls (network).
+
+    step: by how many seconds a clock is fast, or slow if it is negative.
+    """
 
     at: float
     kind: str
     target: str
     seconds: float
     share: float = 0.0
+    step: int = 0
 
     @property
     def is_of_the_network(self):
@@ -77,7 +86,13 @@ def _process_fault(chance, at):
     weights = [weight for weight, _ in PROCESS_FAULTS.values()]
     [kind] = chance.choices(list(PROCESS_FAULTS), weights)
     target = POSTGRES if kind.endswith(POSTGRES) else chance.choice(_TARGETS.get(kind, SERVICES))
-    return Fault(round(at, 2), kind, target, round(chance.uniform(*PROCESS_FAULTS[kind][1]), 2))
+    return Fault(
+        at=round(at, 2),
+        kind=kind,
+        target=target,
+        seconds=round(chance.uniform(*PROCESS_FAULTS[kind][1]), 2),
+        step=chance.choice((1, -1)) * chance.choice(CLOCK_STEPS) if kind == "step_clock" else 0,
+    )
 
 
 def _network_fault(chance, at):
@@ -92,15 +107,20 @@ def _network_fault(chance, at):
 
 
 class Nemesis:
-    """Injects faults into a stack whose calls go through a proxy.
+    """Injects faults into a stack whose calls go through a proxy, with a disk and clocks to break.
 
-    `injected` counts faults by kind, `worker_deaths` those of outbox workers by service. `troubles`
-    tells what could not be done as scheduled: then the run proves nothing.
+    `injected` counts faults by kind, `worker_deaths` those of outbox workers by service. `left_out`
+    are kinds of which this machine is not capable, {kind: reason}; the schedule stays the same.
+    `troubles` tells what could not be done as scheduled: then the run proves nothing.
     """
 
-    def __init__(self, stack, network):
+    def __init__(self, stack, network, disk, clocks):
         self._stack = stack
         self._network = network
+        self._disk = disk
+        self._clocks = clocks
+        missing = {"fill_disk_of_postgres": disk.missing, "step_clock": clocks.missing}
+        self.left_out = {kind: reason for kind, reason in missing.items() if reason}
         self._run = (stack.var / "run").resolve()
         self._frozen = []
         self.injected = Counter()
@@ -125,14 +145,19 @@ class Nemesis:
         for service in SERVICES:
             self._network.mend_calls(service)
         self._thaw()
-        if not self._pid("postmaster"):
-            self._stack.function("start_postgres")
+        if "fill_disk_of_postgres" not in self.left_out:
+            self._disk.free()
+        self._bring_postgres_back()
         for service in SERVICES:
+            if "step_clock" not in self.left_out:
+                self._clocks.step(service, 0)
             self._keep_alive(service, 0)
 
     def _work(self, faults, started):
         for fault in faults:
             time.sleep(max(0.0, started + fault.at - time.monotonic()))
+            if fault.kind in self.left_out:
+                continue
             self.injected[fault.kind] += 1
             self.told.append((round(time.monotonic() - started, 2), fault))
             try:
@@ -212,6 +237,11 @@ class Nemesis:
                 return
             time.sleep(0.2)
 
+    def _step_clock(self, fault):
+        self._clocks.step(fault.target, fault.step)
+        time.sleep(fault.seconds)
+        self._clocks.step(fault.target, 0)
+
     # ---- the database
 
     def _stop_postgres(self, fault):
@@ -228,6 +258,23 @@ class Nemesis:
     def _freeze_postgres(self, fault):
         postmaster = self._pid("postmaster")
         self._freeze([postmaster, *children(postmaster)], fault.seconds)
+
+    def _fill_disk_of_postgres(self, fault):
+        """It panics as its log cannot be written, and may end as it cannot recover from it."""
+        self._disk.fill()
+        time.sleep(fault.seconds)
+        self._disk.free()
+        self._bring_postgres_back()
+
+    def _bring_postgres_back(self):
+        """Start it if it has ended; one that recovers just now may still do so, or not."""
+        end = time.monotonic() + RECOVERY_SECONDS
+        while count_under_way(self._stack) == (None, None):
+            if time.monotonic() > end:
+                raise TimeoutError(f"PostgreSQL is not back after {RECOVERY_SECONDS} s")
+            if not self._pid("postmaster"):
+                self._stack.function("start_postgres", check=False)
+            time.sleep(0.1)
 
     # ---- small things
 
