@@ -66,7 +66,7 @@ class SmallDisk:
             self._data.rmdir()
             old.rename(self._data)
             return
-        subprocess.run(["cp", "-a", f"{old}/.", self._data], check=True)
+        subprocess.run(["cp", "-a", "--sparse=always", f"{old}/.", self._data], check=True)
         shutil.rmtree(old)
         with (self._data / "postgresql.conf").open("a") as file:
             file.write(_SETTINGS)

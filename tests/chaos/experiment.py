@@ -26,7 +26,6 @@ from tests.stack import free_ports, running_stack
 END_SECONDS = 15.0  # from the last fault healed to the end of every order
 DELIVERY_SECONDS = 120.0  # and until every event and e-mail is where it belongs
 PROGRESS_SECONDS = 10
-_SENDER_FROZEN = ("freeze_worker", "microservice4")
 
 
 def run(*, seed, seconds, rate, folder, say=print):
@@ -57,7 +56,7 @@ def run(*, seed, seconds, rate, folder, say=print):
         world = read_world(
             stack,
             mails=list(postbox.events),
-            repeats_excused=_repeats_excused(nemesis),
+            repeats_excused=nemesis.worker_deaths["microservice4"],
             late=late,
         )
     report = {
@@ -147,15 +146,6 @@ def _await_quiet(stack):
             break
         time.sleep(0.25)
     return orders_ended, passed, late
-
-
-def _repeats_excused(nemesis):
-    """How many e-mails may have come again: one each time that their sender could not note it."""
-    silenced = sum(
-        fault.target == "postgres" or (fault.kind, fault.target) == _SENDER_FROZEN
-        for _, fault in nemesis.told
-    )
-    return silenced + nemesis.worker_deaths["microservice4"]
 
 
 def _abilities(shop):
