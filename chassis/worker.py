@@ -4,9 +4,10 @@ A service's worker is a table of lanes, each with the function that delivers one
 
     run("microservice3", {"microservice4": EventsTo("microservice4"), "saga": advance_order})
 
-Each lane has a thread of its own, so a neighbour that hangs holds up nobody else's messages, and no
-neighbour gets more than one call at a time from one worker. It wakes by LISTEN/NOTIFY, with a poll
-each second behind it, and any number of workers of one service may run at once.
+Each lane has a thread of its own, or several where it is said, so a neighbour that hangs holds up
+nobody else's messages, and no lane makes more calls at once than it has threads. It wakes by
+LISTEN/NOTIFY, with a poll each second behind it, and any number of workers of one service may run
+at once.
 """
 
 import logging
@@ -78,11 +79,14 @@ class Worker:
     messages at once; if that raises, they go one by one. A message that is not answered for five
     minutes is an error in the log, once, and goes on being tried.
     housekeeping: functions without arguments, called once an hour.
+    threads: {lane: how many messages of it may be in hand at once}, one if it is not there; those
+    of one subject still go one by one.
     """
 
-    def __init__(self, service, lanes, housekeeping=()):
+    def __init__(self, service, lanes, housekeeping=(), threads=None):
         self.service = service
         self.lanes = dict(lanes)
+        self._threads = threads or {}
         self._housekeeping = [_forget_old_events, _forget_old_keys, *housekeeping]
         self._wake = {lane: threading.Event() for lane in self.lanes}
         self._stop = threading.Event()
@@ -114,6 +118,7 @@ class Worker:
         threads = [
             threading.Thread(target=self._empty_lane, args=(lane,), name=lane)
             for lane in self.lanes
+            for _ in range(self._threads.get(lane, 1))
         ]
         for thread in threads:
             thread.start()
@@ -264,12 +269,12 @@ class Worker:
                 log.exception("housekeeping failed")
 
 
-def run(name, lanes, housekeeping=()):
+def run(name, lanes, housekeeping=(), threads=None):
     """Be the worker of the service called `name` until SIGTERM. Returns after a graceful end."""
     service = Service(settings.load(name))
     logs.configure(service.settings.log_level)
     metrics.write_as("worker")
-    worker = Worker(service, lanes, housekeeping)
+    worker = Worker(service, lanes, housekeeping, threads)
     signal.signal(signal.SIGTERM, worker.stop)
     signal.signal(signal.SIGINT, worker.stop)
     with service.active():

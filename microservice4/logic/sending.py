@@ -5,8 +5,8 @@ from chassis.database import transaction
 from microservice4 import clients, database
 from microservice4.errors import MailRefused, MailServerUnavailable
 
-# The event whose e-mail was taken, and the database was not told yet: one at most. A database can be
-# unable to write for an hour, as on a full disk, and nobody shall get an e-mail at each try.
+# The event whose e-mail was taken, and the database was not told yet: one at most. A database can
+# be unable to write for an hour, as on a full disk, and nobody shall get an e-mail at each try.
 _taken = []
 
 

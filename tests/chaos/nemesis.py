@@ -34,10 +34,13 @@ PROCESS_FAULTS = {
     "stop_postgres": (2, (0.5, 5.0)),
     "crash_postgres": (2, (0.0, 0.5)),
     "freeze_postgres": (2, (0.5, 7.0)),
-    "fill_disk_of_postgres": (2, (0.5, 6.0)),
+    "fill_disk_of_postgres": (1, (0.5, 6.0)),  # its log finds no room: it panics
+    "fill_data_disk_of_postgres": (1, (0.5, 6.0)),  # its log does: what needs more room is refused
     "step_clock": (3, (2.0, 8.0)),
     **{f"crash_{point}": (1, (2.0, 6.0)) for point in crash.POINTS},
 }
+DISK_FAULTS = ("fill_disk_of_postgres", "fill_data_disk_of_postgres")
+CLOCK_FAULTS = ("step_clock",)
 CRASH_SHARE = 0.2  # of the times at which a process comes to its crash point
 _TARGETS = {"crash_answered": ("microservice3",), "crash_mailed": ("microservice4",)}
 CLOCK_STEPS = (2, 15, 120, 3600)  # seconds, forward or back
@@ -119,8 +122,12 @@ class Nemesis:
         self._network = network
         self._disk = disk
         self._clocks = clocks
-        missing = {"fill_disk_of_postgres": disk.missing, "step_clock": clocks.missing}
-        self.left_out = {kind: reason for kind, reason in missing.items() if reason}
+        self.left_out = {
+            kind: part.missing
+            for kinds, part in ((DISK_FAULTS, disk), (CLOCK_FAULTS, clocks))
+            for kind in kinds
+            if part.missing
+        }
         self._run = (stack.var / "run").resolve()
         self._frozen = []
         self.injected = Counter()
@@ -145,11 +152,11 @@ class Nemesis:
         for service in SERVICES:
             self._network.mend_calls(service)
         self._thaw()
-        if "fill_disk_of_postgres" not in self.left_out:
+        if not self._disk.missing:
             self._disk.free()
         self._bring_postgres_back()
         for service in SERVICES:
-            if "step_clock" not in self.left_out:
+            if not self._clocks.missing:
                 self._clocks.step(service, 0)
             self._keep_alive(service, 0)
 
@@ -261,7 +268,13 @@ class Nemesis:
 
     def _fill_disk_of_postgres(self, fault):
         """It panics as its log cannot be written, and may end as it cannot recover from it."""
-        self._disk.fill()
+        self._fill_disk(fault, log_has_room=False)
+
+    def _fill_data_disk_of_postgres(self, fault):
+        self._fill_disk(fault, log_has_room=True)
+
+    def _fill_disk(self, fault, log_has_room):
+        self._disk.fill(log_has_room)
         time.sleep(fault.seconds)
         self._disk.free()
         self._bring_postgres_back()

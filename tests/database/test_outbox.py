@@ -228,6 +228,25 @@ def test_a_worker_delivers_what_comes_and_stops_when_told(enqueue, service):
     assert not running.is_alive()
 
 
+def test_a_lane_of_two_threads_has_two_messages_in_hand_at_once(enqueue, service):
+    both = threading.Barrier(2, timeout=10)
+    worker = Worker(service, {"work": lambda _message: both.wait()}, threads={"work": 2})
+    running = threading.Thread(target=_in(service, worker.run))
+    running.start()
+    try:
+        enqueue("a", "one")
+        while both.n_waiting == 0 and not both.broken:
+            time.sleep(0.01)
+        enqueue("b", "two")
+        while both.n_waiting == 1:
+            time.sleep(0.01)
+        assert not both.broken
+    finally:
+        both.abort()
+        worker.stop()
+        running.join(10)
+
+
 def _in(service, function):
     def run(*arguments):
         with service.active():
