@@ -17,7 +17,7 @@ def test_the_same_seed_makes_the_same_schedule():
 
 
 def test_every_kind_of_fault_has_its_turn():
-    kinds = {fault.kind for fault in schedule(7, 1200)}
+    kinds = {fault.kind for fault in schedule(7, 3600)}
 
     assert kinds == {*PROCESS_FAULTS, *filter(None, KINDS)}
 
