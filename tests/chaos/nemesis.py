@@ -3,7 +3,7 @@
     faults = schedule(seed=7, seconds=60)     # the same seed, the same schedule
     Nemesis(stack, proxy).run(faults, started)
 
-Two faults at most are at work at once: one of a process or of the database, one of the network.
+Two faults at most are at work at once: one of the network, one of anything else.
 """
 
 import os

@@ -10,6 +10,7 @@ Every figure that has a limit stands beside it: {"slowest_seconds": 1.4, "slowes
 import argparse
 import json
 import os
+import random
 import signal
 import sys
 import threading
@@ -23,12 +24,13 @@ from statistics import median
 
 import requests
 
-from tests.chaos.world import count_under_way
+from tests.chaos.world import count_orders_under_way
 from tests.processes import children, is_alive
 from tests.stack import running_stack
 
 RESULTS = Path(__file__).parent / "results"
 PROCESSES, THREADS = 2, 4  # of each service, and of each of those
+PRODUCTS = 12
 CLIENTS = 6  # at once
 ROUNDS = 5
 REQUESTS = 40  # of a round, to each service
@@ -44,7 +46,7 @@ READS = {
 
 
 class Shop:
-    """A stack with a customer and a product of which there is enough."""
+    """A stack with a customer, and products of which there is enough."""
 
     def __init__(self, stack):
         self.stack = stack
@@ -53,17 +55,16 @@ class Shop:
         login = {"username": name, "password": "correct horse battery"}
         self._made("/api/service1/users", login | {"email": f"{name}@shop.example"})
         self.token = self._made("/api/service1/tokens", login)["access_token"]
-        product = {"sku": name, "name": "Desk lamp", "category": "Lighting"}
-        product |= {"price": 29.90, "stock": 1_000_000}
-        self.product = self._made("/api/service2/products", product, stack.admin_token())["id"]
+        admin = stack.admin_token()
+        self.products = [self._product(f"{name}-{n}", admin) for n in range(PRODUCTS)]
 
     def read(self, service):
         """Read something of a service's database. Returns an Answer."""
         return self._answer("GET", READS[service])
 
     def order(self):
-        """Place an order. Returns an Answer."""
-        items = [{"product_id": self.product, "quantity": 1}]
+        """Place an order for one of the products. Returns an Answer."""
+        items = [{"product_id": random.choice(self.products), "quantity": 1}]
         return self._answer("POST", "/api/service3/orders", json={"items": items})
 
     def _answer(self, method, path, **options):
@@ -74,6 +75,11 @@ class Shop:
         began = time.monotonic()
         answer = self._thread.session.request(method, self.stack.url + path, timeout=15, **options)
         return Answer(answer, time.monotonic() - began)
+
+    def _product(self, sku, admin):
+        product = {"sku": sku, "name": "Desk lamp", "category": "Lighting"}
+        product |= {"price": 29.90, "stock": 1_000_000}
+        return self._made("/api/service2/products", product, admin)["id"]
 
     def _made(self, path, body, token=None):
         answer = self.stack.call("POST", path, json=body, token=token)
@@ -213,7 +219,7 @@ def neighbour_down(shop, how, *, seconds, rate):
         answers = _place(shop, seconds, rate)
         calls = _calls_in(log, began, "/api/service2/")
     shop.stack.function("await_ready", "microservice2")
-    ended = _seconds_until(lambda: count_under_way(shop.stack)[0] == 0)
+    ended = _seconds_until(lambda: count_orders_under_way(shop.stack) == 0, pause=0.5)
     return {
         "orders": len(answers),
         "answers": Counter(answer.kind for answer in answers),
@@ -346,12 +352,12 @@ def _asked_on(ask):
         client.result()  # raises what it has met
 
 
-def _seconds_until(is_so):
+def _seconds_until(is_so, pause=0.02):
     began = time.monotonic()
     while not is_so():
         if time.monotonic() - began > LONGEST_WAIT_SECONDS:
             raise TimeoutError(f"it is not so after {LONGEST_WAIT_SECONDS} s")
-        time.sleep(0.02)
+        time.sleep(pause)
     return round(time.monotonic() - began, 2)
 
 
