@@ -54,7 +54,7 @@ def test_a_step_moves_the_wall_clock_of_one_service_and_no_other_clock(tmp_path)
     if clocks.missing:
         pytest.skip(clocks.missing)
     settings = {name: clocks.settings(name) for name in ("microservice1", "microservice2")}
-    clocks.step("microservice2", -3600)
+    clocks.step("microservice2", -3600)  # an hour slow
 
     true, stepped = (_clocks_under(settings[name]) for name in settings)
 
@@ -65,7 +65,7 @@ def test_a_step_moves_the_wall_clock_of_one_service_and_no_other_clock(tmp_path)
 
 def _clocks_under(settings):
     """The wall clock and the monotonic one, as a program sees them that bash becomes."""
-    program = "import time; print(time.time(), time.monotonic())"
+    program = "import time; time.sleep(0.01); print(time.time(), time.monotonic())"
     command = ["bash", "-c", 'exec "$@"', "bash", sys.executable, "-c", program]
     shown = subprocess.run(command, env=settings, check=True, capture_output=True, text=True)
     return [float(word) for word in shown.stdout.split()]
