@@ -33,6 +33,8 @@ DEADLINE_HEADER = "X-Request-Timeout"  # seconds left, as "2.750"
 REPEATABLE = frozenset({"GET", "PUT", "DELETE"})
 _OUR_FAULT = frozenset({400, 401, 403})
 _UNDECIDED = frozenset({408, 425, 429})
+# A fresh token that has expired comes of clocks that disagree, which passes: no mistake of ours.
+_UNDECIDED_CODES = frozenset({None, "no_route", "token_expired"})
 
 
 class RemoteProblem(Problem):
@@ -195,9 +197,7 @@ class ServiceClient:
         if 200 <= status < 300:
             return body
         code = body.get("code") if isinstance(body, dict) else None
-        definite = (
-            400 <= status < 500 and status not in _UNDECIDED and code not in (None, "no_route")
-        )
+        definite = 400 <= status < 500 and status not in _UNDECIDED and code not in _UNDECIDED_CODES
         if definite and isinstance(code, str):
             raise RemoteProblem(self.neighbour, status, body)
         raise NeighbourUnavailable(

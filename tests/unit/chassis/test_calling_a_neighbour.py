@@ -118,6 +118,7 @@ def test_amounts_arrive_exactly(neighbour):
         (503, "application/problem+json", '{"code": "unavailable"}'),
         (404, "application/problem+json", '{"code": "no_route"}'),
         (404, "text/html", "<html>"),
+        (401, "application/problem+json", '{"code": "token_expired"}'),
         (408, "application/problem+json", '{"code": "request_timeout"}'),
         (425, "application/problem+json", '{"code": "too_early"}'),
         (429, "application/problem+json", '{"code": "too_many"}'),
