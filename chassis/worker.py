@@ -2,13 +2,15 @@
 
 A service's worker is a table of lanes, each with the function that delivers one of its messages:
 
-    run("microservice3", {"microservice4": EventsTo("microservice4"), "saga": Parallel(finish, 3)})
+    run("microservice3", {"saga": Parallel(finish, 3), "microservice4": EventsTo("microservice4")})
 
 Each lane has threads of its own, so a neighbour that hangs holds up nobody else's messages, and
 only so many calls to it are under way at once. They wake by LISTEN/NOTIFY, with a poll each second
-behind it, and any number of workers of one service may run at once.
+behind it, and any number of workers of one service may run at once. After an outage the lanes catch
+up in the order of the table: while an earlier one is behind, the later ones take a round at times.
 """
 
+import itertools
 import logging
 import random
 import signal
@@ -28,6 +30,7 @@ SHARE = 16  # messages that a thread takes to deliver one by one: the others fin
 POLL_SECONDS = 1.0
 GATHER_SECONDS = 1.0  # between two rounds: what comes in it goes together; the first goes at once
 FIRST_RETRY_SECONDS = 0.1
+ROUNDS_GIVEN_AWAY = 5  # of a lane while an earlier one is behind
 LONGEST_RETRY_SECONDS = 5.0
 OUR_FAULT_RETRY_SECONDS = 60.0
 TASK_SECONDS = CALL_SECONDS + 1.0
@@ -86,13 +89,13 @@ def retry_after(attempts):
 class Worker:
     """Empties the lanes of one service's outbox.
 
-    lanes: {lane: function of an outbox.Message}. A function returns when the message is done;
-    it raises Refused for a dead letter, Unavailable to be tried again soon, NotCalled for the same
-    without counting an attempt, and anything else is a mistake of ours, logged and tried again each
-    minute, so that a mended one heals by itself. It may have a method `together` for several
-    messages in one call (if that raises, they go one by one), and say by `threads` how many call it
-    at once. A message that is not answered for five minutes is an error in the log, once, and goes
-    on being tried.
+    lanes: {lane: function of an outbox.Message}, the most important first. A function returns when
+    the message is done; it raises Refused for a dead letter, Unavailable to be tried again soon,
+    NotCalled for the same without counting an attempt, and anything else is a mistake of ours,
+    logged and tried again each minute, so that a mended one heals by itself. It may have a method
+    `together` for several messages in one call (if that raises, they go one by one), and say by
+    `threads` how many call it at once. A message that is not answered for five minutes is an error
+    in the log, once, and goes on being tried.
     housekeeping: functions without arguments, called once an hour.
     """
 
@@ -101,6 +104,7 @@ class Worker:
         self.lanes = dict(lanes)
         self._housekeeping = [_forget_old_events, _forget_old_keys, *housekeeping]
         self._wake = {lane: threading.Event() for lane in self.lanes}
+        self._behind = dict.fromkeys(self.lanes, False)  # there was more than one round could take
         self._stop = threading.Event()
         self._deliveries = metrics.delivery_counter()
         self._overdue = metrics.overdue_counter()
@@ -255,10 +259,20 @@ class Worker:
                     log.exception("lane failed", extra={"lane": lane})
                     tried = 0
                     self._stop.wait(POLL_SECONDS)
+                self._behind[lane] = tried == self._most_at_a_time(lane)
                 if not tried:
                     self._wake[lane].wait(POLL_SECONDS)
-                elif tried < self._most_at_a_time(lane):
+                elif not self._behind[lane]:
                     self._stop.wait(GATHER_SECONDS)
+                self._give_way(lane)
+
+    def _give_way(self, lane):
+        """Leave the neighbours, the database and the processor to the lanes before this one."""
+        earlier = list(itertools.takewhile(lambda other: other != lane, self.lanes))
+        for _ in range(ROUNDS_GIVEN_AWAY):
+            if self._stop.is_set() or not any(self._behind[other] for other in earlier):
+                return
+            self._stop.wait(GATHER_SECONDS)
 
     def _listen(self, until):
         """Wake each lane that is notified, until it is time for something else."""

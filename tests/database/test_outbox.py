@@ -256,6 +256,29 @@ def test_a_parallel_lane_works_side_by_side_but_never_on_one_subject(enqueue, se
         assert done == [['"first"', 1], ['"second"', 1]]
 
 
+def test_while_a_lane_is_behind_those_after_it_wait(enqueue, service):
+    for number in range(4 * SHARE):
+        enqueue(f"subject {number}", number, lane="first")
+        enqueue(f"subject {number}", number, lane="second")
+    seen = []
+
+    def work(message):
+        seen.append(message.lane)
+        time.sleep(0.005)
+        if len(seen) == 8 * SHARE:
+            worker.stop()
+
+    worker = Worker(service, {"first": work, "second": work})
+    give_up = threading.Timer(20, worker.stop)
+    give_up.start()
+    worker.run()
+    give_up.cancel()
+
+    assert len(seen) == 8 * SHARE
+    end_of_the_first = len(seen) - seen[::-1].index("first")
+    assert seen[:end_of_the_first].count("second") <= 2 * SHARE
+
+
 def _in(service, function):
     def run(*arguments):
         with service.active():
