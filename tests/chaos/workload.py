@@ -167,7 +167,7 @@ class Life:
             order["redeem_points"] = 100
         return order
 
-    def _watch(self, order_id, times=5):
+    def _watch(self, order_id, times=3):
         for _ in range(times):
             if self._end.wait(self._chance.uniform(0.05, 1.5)):
                 return
@@ -176,7 +176,7 @@ class Life:
     def _cancel(self, order_id):
         self._end.wait(self._chance.choice([0, 0, 0.05, 0.5, 2.0]))
         self._change(self._shopper, order_id, "cancelled")
-        self._watch(order_id, times=3)
+        self._watch(order_id, times=2)
 
     def _ship(self, order_id):
         for status in ("shipped", "delivered"):
