@@ -18,7 +18,7 @@ PLENTY = 12  # products of which there is enough for every order
 SCARCE = 3  # products that sell out
 SCARCE_STOCK = 10
 BALANCE = 3000  # points that every second shopper has to begin with
-MOST_AT_ONCE = 400  # threads: an order's life takes several seconds
+MOST_AT_ONCE = 1000  # threads: an order's life takes several seconds, and longer in bad times
 RESTOCK_EVERY = 40  # orders
 PASSWORD = "correct horse battery staple"
 
