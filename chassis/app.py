@@ -15,6 +15,7 @@ from chassis import (
     settings,
     shedding,
     tracing,
+    uploads,
 )
 from chassis.service import Service
 
@@ -42,6 +43,7 @@ def create_service(name, *, title, description, blueprints, service=None):
     shedding.init_app(app)
     auth.init_app(app)
     app.before_request(_bound_the_body)
+    uploads.init_app(app)
     documented = api.init_app(
         app, title=title, description=description, prefix=service.settings.prefix
     )
@@ -73,7 +75,9 @@ class _WithService:
 
 def _bound_the_body():
     internal = flask.request.path.startswith("/internal/") and auth.is_internal_request()
-    flask.request.max_content_length = MAX_INTERNAL_BODY_BYTES if internal else MAX_BODY_BYTES
+    usual = MAX_INTERNAL_BODY_BYTES if internal else MAX_BODY_BYTES
+    view = flask.current_app.view_functions.get(flask.request.endpoint)
+    flask.request.max_content_length = getattr(view, "most_bytes", usual)
 
 
 def _refuse_unguarded(app):
