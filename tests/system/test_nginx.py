@@ -8,7 +8,7 @@ from pathlib import Path
 
 import pytest
 
-from tests.system.front_door import Echo, FrontDoor, UwsgiService, wait_for
+from tests.system.front_door import Echo, UwsgiService, assert_problem, wait_for
 
 ECHO = "/api/service1/anything"
 
@@ -37,21 +37,6 @@ def tagged(environ, start_response):
 """
 
 
-@pytest.fixture(scope="module")
-def door(tmp_path_factory):
-    door = FrontDoor(tmp_path_factory.mktemp("door"))
-    door.start()
-    yield door
-    door.stop()
-
-
-@pytest.fixture
-def echo(door):
-    echo = Echo(door.sockets / "microservice1.sock")
-    yield echo
-    echo.close()
-
-
 @pytest.fixture
 def service(door, tmp_path):
     service = UwsgiService(tmp_path, door.sockets, TRIED)
@@ -59,17 +44,6 @@ def service(door, tmp_path):
     wait_for(lambda: service.has_loaded(times=2), seconds=30)
     yield service
     service.stop()
-
-
-def assert_problem(answer, status, code):
-    assert answer.status == status
-    assert answer.headers["content-type"] == "application/problem+json"
-    assert answer.json["code"] == code
-    assert answer.json["status"] == status
-    assert answer.json["type"] == f"/problems/{code}"
-    assert answer.json["title"]
-    assert answer.json["detail"]
-    assert answer.json["request_id"] == answer.headers["x-request-id"]
 
 
 # ---- what Nginx answers by itself
