@@ -254,8 +254,10 @@ def test_a_slow_sender_holds_nobody_up(door, shop):
 
 def test_the_body_is_on_disk_while_it_comes_and_gone_afterwards(door, shop):
     def written():
-        folder = door.folder / "nginx" / "tmp" / "client_body"
-        return sum(path.stat().st_blocks * 512 for path in folder.rglob("*") if path.is_file())
+        files = [file for pid in workers_of(door) for file in Path(f"/proc/{pid}/fd").iterdir()]
+        return sum(
+            file.stat().st_size for file in files if "tmp/client_body/" in str(file.readlink())
+        )
 
     with connect(door) as connection:
         connection.sendall(head(length=10_000_000) + os.urandom(9_000_000))
@@ -278,9 +280,12 @@ def test_other_methods_are_the_services_affair(door, shop, method, present):
     assert len(shop.requests) == 1
 
 
-def memory_of(door):
-    """The proportional set size of Nginx, in bytes."""
+def workers_of(door):
     master = (door.sockets / "nginx.pid").read_text().strip()
-    workers = Path(f"/proc/{master}/task/{master}/children").read_text().split()
-    rollups = [Path(f"/proc/{pid}/smaps_rollup").read_text() for pid in (master, *workers)]
+    return Path(f"/proc/{master}/task/{master}/children").read_text().split()
+
+
+def memory_of(door):
+    """The proportional set size of Nginx's workers, in bytes."""
+    rollups = [Path(f"/proc/{pid}/smaps_rollup").read_text() for pid in workers_of(door)]
     return sum(1024 * int(rollup.split("Pss:")[1].split()[0]) for rollup in rollups)
