@@ -34,11 +34,15 @@ def wait_for(condition, seconds=10):
 
 
 class Answer:
-    """What came back: status, headers (names in lower case), body, and the body as JSON."""
+    """What came back: status, headers (names in lower case), body, and the body as JSON.
+
+    `all(name)` is every header of that name.
+    """
 
     def __init__(self, response):
         self.status = response.status
         self.headers = {name.lower(): value for name, value in response.getheaders()}
+        self.all = response.headers.get_all
         self.body = response.read()
 
     @property
@@ -129,6 +133,7 @@ class Echo(socketserver.ThreadingMixIn, socketserver.UnixStreamServer):
     """
 
     daemon_threads = True
+    request_queue_size = 1024
 
     class RequestHandlerClass(socketserver.StreamRequestHandler):
         def handle(self):
