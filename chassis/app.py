@@ -6,6 +6,7 @@ from chassis import (
     api,
     audit_endpoint,
     auth,
+    bodies,
     dead_letters,
     docs,
     health,
@@ -70,7 +71,9 @@ class _WithService:
         if environ["REQUEST_METHOD"] not in _METHODS:
             environ["REQUEST_METHOD"] = "UNKNOWN"
         with self._service.active():
-            return self._wsgi_app(environ, start_response)
+            answer = self._wsgi_app(environ, start_response)
+        bodies.read_to_the_end(environ)
+        return answer
 
 
 def _bound_the_body():

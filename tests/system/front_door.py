@@ -197,7 +197,11 @@ class UwsgiService:
                 cwd=self.folder,
                 stdout=log,
                 stderr=log,
-                env={"PATH": os.environ["PATH"], "PYTHONDONTWRITEBYTECODE": "1"},
+                env={
+                    "PATH": os.environ["PATH"],
+                    "PYTHONPATH": str(PROJECT),
+                    "PYTHONDONTWRITEBYTECODE": "1",
+                },
             )
 
     def has_loaded(self, times):

@@ -15,7 +15,7 @@ from tests.system.front_door import Echo, assert_problem, wait_for
 
 IMAGE = "/api/service2/products/7/image"
 MOST = 75 * 2**20
-REFUSAL = "401 -\r\nQuartet-Problem: token_expired\r\nContent-Type: application/problem+json"
+REFUSAL = "401 -\r\nQuartet-Problem: token_expired\r\nWWW-Authenticate: Bearer"
 
 
 @pytest.fixture
@@ -223,6 +223,7 @@ def test_a_sender_whom_the_service_refuses_need_not_send(door, shop):
     assert '"type":"/problems/token_expired"' in answer
     assert "\r\nWWW-Authenticate: Bearer\r\n" in answer
     assert answer.count("X-Request-ID") == 1
+    assert answer.count("WWW-Authenticate") == 1
     assert len(shop.requests) == 1
 
     shop.permission = "403 -"

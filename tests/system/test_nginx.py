@@ -12,14 +12,15 @@ from pathlib import Path
 
 import pytest
 
-from tests.system.front_door import Echo, UwsgiService, assert_problem, wait_for
+from tests.system.front_door import PROJECT, Echo, UwsgiService, assert_problem, wait_for
 
 ECHO = "/api/service1/anything"
 
-# An application for UwsgiService: reads the body only under /body, sleeps under /slow, and has one
-# tag under /tagged.
+# An application for UwsgiService: reads the body only under /body and /refuse, sleeps under /slow,
+# and has one tag under /tagged.
 TRIED = """
 import json, time
+from chassis.bodies import read_to_the_end
 from werkzeug.wrappers import Request
 
 def app(environ, start_response):
@@ -33,6 +34,8 @@ def app(environ, start_response):
         start_response("200 OK", [("Content-Type", "text/html"), policy])
         return [b"page"]
     body = Request(environ).get_data(as_text=True) if path == "/body" else ""
+    if path == "/refuse":
+        read_to_the_end(environ)
     start_response("401 Unauthorized" if path == "/refuse" else "200 OK", [])
     return [json.dumps({"path": path, "prefix": environ["SCRIPT_NAME"], "body": body}).encode()]
 
@@ -298,6 +301,15 @@ def test_refusing_a_large_body_unread_is_the_refusal_and_no_502(door, service):
     assert answers == [401] * 20
 
 
+def test_no_worker_is_killed_while_bodies_come_and_others_are_answered(door, service):
+    def send(number):
+        return door.ask("POST", "/api/service1/body", b"x" * 900_000 if number % 2 else b"").status
+
+    with concurrent.futures.ThreadPoolExecutor(8) as pool:
+        assert set(pool.map(send, range(600))) == {200}
+    assert "HARAKIRI" not in service.log.read_text()
+
+
 def test_a_chunked_body_arrives_whole(door, service):
     chunks = iter([b"in ", b"two ", b"chunks"])
     answer = door.ask("POST", "/api/service1/body", chunks, encode_chunked=True)
@@ -330,6 +342,21 @@ def test_a_request_that_is_too_slow_is_ended_and_answered_503(door, service):
     assert_problem(answer, 503, "unavailable")
     assert time.monotonic() - start < 10
     assert wait_for(lambda: door.ask("GET", "/api/service1/").status == 200)
+
+
+def test_an_image_may_take_longer_than_anything_else(door, tmp_path):
+    settings = (PROJECT / "microservice2" / "uwsgi.ini").read_text()
+    settings = re.sub(r"(?m)^(ini|mount) = .*$", "", settings)
+    settings = settings.replace("harakiri = 35", "harakiri = 9").replace("harakiri:8", "harakiri:2")
+    (tmp_path / "own.ini").write_text(settings)
+    service = UwsgiService(tmp_path, door.sockets, TRIED.replace("/slow", "/products"), number=2)
+    service.start("--ini", tmp_path / "own.ini")
+    wait_for(lambda: service.has_loaded(times=2), seconds=30)
+
+    assert door.ask("GET", "/api/service2/products/7/image?5").status == 200
+    for path in ("/products?5", "/products/7?5", "/products/7/image/x?5"):
+        assert door.ask("GET", "/api/service2" + path).status == 503, path
+    service.stop()
 
 
 def test_stopping_answers_the_requests_in_flight(door, service):
