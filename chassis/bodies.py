@@ -1,8 +1,8 @@
 """A body is read to its end, also by who refuses it.
 
 uWSGI would close the connection on what is left of it, and Nginx say 502 instead of our answer. Its
-own way out, `post-buffering`, kills workers: with each piece it puts off the worker's harakiri
-(`inc_harakiri` in its core/reader.c), which another thread that has just finished may have set to 0;
+own way out, `post-buffering`, kills workers: with each piece it puts the worker's harakiri off
+(`inc_harakiri` in its core/reader.c), which another thread that is done may just have set to 0;
 what comes of it is a moment in 1970, long past.
 """
 

@@ -113,7 +113,7 @@ def test_nothing_but_images_is_served(door, shop, name):
         "/images/7.png",
         "/api/service2/products/7.png",
         "/api/service2/products/7.png/image",
-        "/api/service2/products/07/image",
+        "/api/service2/products/%D9%A7/image",
         "/api/service2/products/7/image/",
         "/api/service2/products/7/image/7.png",
         "/api/service2/products/..%2fimages%2f7/image",
@@ -164,6 +164,12 @@ def test_an_image_that_becomes_another_is_never_missing(door, shop, tmp_path):
         replacing.result()
         assert [look.result() for look in looking] == [None] * 4
     assert shop.requests == []
+
+
+def test_a_number_with_zeros_is_that_number(door):
+    keep(door, "7.png")
+
+    assert door.ask("GET", IMAGE.replace("7", "007")).body == PNG
 
 
 # ---- uploads
