@@ -11,6 +11,7 @@ from marshmallow import INCLUDE, RAISE
 from marshmallow.fields import Dict
 from webargs.flaskparser import FlaskParser
 from werkzeug.exceptions import BadRequest, UnsupportedMediaType
+from werkzeug.routing import IntegerConverter
 
 from chassis import conditional, wire
 from chassis.errors import Invalid, NotFound, Problem
@@ -121,6 +122,12 @@ class Api(SmorestApi):
         return from_http_exception(error)
 
 
+class Number(IntegerConverter):
+    """A number in a path. Werkzeug's own takes the digits of every script, which Nginx does not."""
+
+    regex = "[0-9]+"
+
+
 class Json(JSONProvider):
     """Flask's JSON, through `chassis.wire`."""
 
@@ -138,6 +145,7 @@ class Json(JSONProvider):
 def init_app(app, *, title, description, prefix):
     """Set up JSON, `/openapi.json`, and the checks that hold for every route. Returns the Api."""
     app.json = Json(app)
+    app.url_map.converters["int"] = Number
     app.config.update(
         API_TITLE=title,
         API_VERSION="v1",

@@ -6,6 +6,7 @@ from chassis import (
     api,
     audit_endpoint,
     auth,
+    bodies,
     dead_letters,
     docs,
     health,
@@ -15,6 +16,7 @@ from chassis import (
     settings,
     shedding,
     tracing,
+    uploads,
 )
 from chassis.service import Service
 
@@ -42,6 +44,7 @@ def create_service(name, *, title, description, blueprints, service=None):
     shedding.init_app(app)
     auth.init_app(app)
     app.before_request(_bound_the_body)
+    uploads.init_app(app)
     documented = api.init_app(
         app, title=title, description=description, prefix=service.settings.prefix
     )
@@ -68,12 +71,16 @@ class _WithService:
         if environ["REQUEST_METHOD"] not in _METHODS:
             environ["REQUEST_METHOD"] = "UNKNOWN"
         with self._service.active():
-            return self._wsgi_app(environ, start_response)
+            answer = self._wsgi_app(environ, start_response)
+        bodies.read_to_the_end(environ)
+        return answer
 
 
 def _bound_the_body():
     internal = flask.request.path.startswith("/internal/") and auth.is_internal_request()
-    flask.request.max_content_length = MAX_INTERNAL_BODY_BYTES if internal else MAX_BODY_BYTES
+    usual = MAX_INTERNAL_BODY_BYTES if internal else MAX_BODY_BYTES
+    view = flask.current_app.view_functions.get(flask.request.endpoint)
+    flask.request.max_content_length = getattr(view, "most_bytes", usual)
 
 
 def _refuse_unguarded(app):

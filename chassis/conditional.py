@@ -41,6 +41,11 @@ _IF_MATCH = {
     "schema": {"type": "string"},
     "example": '"3-9c56cc51b374c3ba1895"',
 }
+_IF_MATCH_FILE = {
+    **_IF_MATCH,
+    "description": "Do it only if this, or one of these, is the ETag still; `*` is any",
+    "example": '"6a1f9c0e-4b1c"',
+}
 _IF_NONE_MATCH = {
     "name": "If-None-Match",
     "in": "header",
@@ -67,6 +72,19 @@ class Expected:
             raise PreconditionFailed(f"It has been changed: it is at version {version}")
 
 
+@dataclass(frozen=True, slots=True)
+class ExpectedFile:
+    """What a caller believes to replace. tags: a set, None for any; `*` is any that is there."""
+
+    tags: frozenset | None = None
+
+    def check(self, tag):
+        """Raise PreconditionFailed unless this tag was expected. tag: None if there is no file."""
+        if self.tags is None or tag in self.tags or (tag and "*" in self.tags):
+            return
+        raise PreconditionFailed(f"Its tag is {tag}" if tag else "There is no such file")
+
+
 def conditional(view):
     """Give a route of one resource its ETag, 304 and 412.
 
@@ -88,6 +106,22 @@ def conditional(view):
     return answer
 
 
+def conditional_file(view):
+    """Give a route of a file that Nginx serves its 412; the ETag and 304 are Nginx's.
+
+    view: for PUT and DELETE it takes one more argument, `expected`: an ExpectedFile.
+    """
+
+    @wraps(view)
+    def answer(*args, **kwargs):
+        if request.method in _EDITS:
+            kwargs["expected"] = _expected_file()
+        return view(*args, **kwargs)
+
+    answer._apidoc = {**getattr(view, "_apidoc", {}), "conditional": "file"}
+    return answer
+
+
 def document(doc, info, *, method, **_):
     """Describe it in OpenAPI; flask-smorest calls this for each operation."""
     if not info.get("conditional"):
@@ -97,7 +131,8 @@ def document(doc, info, *, method, **_):
         doc.setdefault("parameters", []).append(_IF_NONE_MATCH)
         doc["responses"][304] = "NOT_MODIFIED"
     if method in _EDITS:
-        doc.setdefault("parameters", []).append(_IF_MATCH)
+        condition = _IF_MATCH_FILE if info["conditional"] == "file" else _IF_MATCH
+        doc.setdefault("parameters", []).append(condition)
         doc["responses"][412] = "PRECONDITION_FAILED"
     for status, response in doc["responses"].items():
         if status in (200, 201, 202):
@@ -113,6 +148,15 @@ def _expected():
         return Expected()  # that it exists is checked anyway
     strong = (_TAG.fullmatch(tag or "") for tag in tags)  # Werkzeug reads `""` as None
     return Expected(frozenset(int(found[1]) for found in strong if found))
+
+
+def _expected_file():
+    if "If-Match" not in request.headers:
+        return ExpectedFile()
+    tags = request.if_match
+    if tags.star_tag:
+        return ExpectedFile(frozenset("*"))
+    return ExpectedFile(frozenset(f'"{tag}"' for tag in tags))
 
 
 def _tag(response):

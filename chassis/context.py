@@ -58,6 +58,17 @@ def at_most(seconds):
 
 
 @contextmanager
+def untimed():
+    """Put the deadline of the work in hand off by the time that the body takes."""
+    began = time.monotonic()
+    try:
+        yield
+    finally:
+        if (end := deadline.get()) is not None:
+            deadline.set(end + time.monotonic() - began)
+
+
+@contextmanager
 def caused_by(*, request, trace):
     """Let what follows belong to another request for a while: the one that an event came from."""
     tokens = [request_id.set(request or request_id.get()), traceparent.set(continued_trace(trace))]

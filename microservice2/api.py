@@ -2,9 +2,10 @@
 
 from chassis.api import Blueprint
 from chassis.auth import allow, callers
-from chassis.conditional import conditional
+from chassis.conditional import conditional, conditional_file
 from chassis.events import CONTENT_TYPE
 from chassis.resources import created, paged
+from chassis.uploads import upload
 from microservice2 import logic
 from microservice2.schemas import (
     CategoryView,
@@ -21,6 +22,8 @@ from microservice2.schemas import (
     StockEntryView,
     StockQuery,
 )
+
+FILE = {"type": "string", "format": "binary"}
 
 products = Blueprint("products", __name__, url_prefix="/products", description="What is for sale")
 categories = Blueprint("categories", __name__, url_prefix="/categories")
@@ -89,6 +92,41 @@ def change_product(body, product_id, expected):
 def delete_product(product_id, expected):
     """Remove a product; orders keep what they have written down of it"""
     logic.delete_product(product_id, expected)
+
+
+@products.route("/<int:product_id>/image", methods=["PUT"])
+@allow("admin")
+@conditional_file
+@upload("image/png", "image/jpeg", "image/webp")
+@products.response(200, ProductView)
+@products.alt_response(413, description="It is larger than 75 MB (78,643,200 bytes)")
+@products.alt_response(415, description="It is declared as something else")
+@products.alt_response(422, description="It is no image: `not_an_image`")
+def put_image(product_id, expected, stream):
+    """Give a product its image, or another one: PNG, JPEG or WebP, by content"""
+    product, tag = logic.put_image(product_id, expected, stream)
+    return product, {"ETag": tag}
+
+
+@products.route("/<int:product_id>/image", methods=["GET"])
+@allow("anyone")
+@conditional_file
+@products.response(200, FILE, content_type="image/png")
+@products.alt_response(200, schema=FILE, content_type="image/jpeg", success=True)
+@products.alt_response(200, schema=FILE, content_type="image/webp", success=True)
+@products.alt_response(404, description="There is no such product, or it has no image")
+def get_image(product_id):
+    """Show a product's image"""
+    logic.refuse_image(product_id)  # Nginx shows what there is, and asks for the rest
+
+
+@products.route("/<int:product_id>/image", methods=["DELETE"])
+@allow("admin")
+@conditional_file
+@products.response(204)
+def delete_image(product_id, expected):
+    """Remove a product's image"""
+    logic.delete_image(product_id, expected)
 
 
 @products.route("/<int:product_id>/stock", methods=["POST"])

@@ -57,8 +57,8 @@ _MATCHING = """
 """
 
 _PRODUCT = """
-          id, sku, name, description, category, price, stock, units_sold, version,
-          created_at, updated_at
+          id, sku, name, description, category, price, stock, units_sold, has_image,
+          version, created_at, updated_at
 """
 
 
@@ -151,6 +151,34 @@ def update_product(tx, product_id, *, sku, name, description, category, price):
         description=description,
         category=category,
         price=price,
+    )
+
+
+def update_image(tx, product_id, *, has_image):
+    return tx.one(
+        Product,
+        f"""
+           UPDATE products
+              SET has_image = %(has_image)s,
+                  version = version + 1,
+                  updated_at = now()
+            WHERE id = %(product_id)s
+        RETURNING {_PRODUCT}
+        """,
+        product_id=product_id,
+        has_image=has_image,
+    )
+
+
+def list_ids_with_image(tx, product_ids):
+    return tx.column(
+        """
+        SELECT id
+          FROM products
+         WHERE id = ANY(%(product_ids)s::bigint[])
+           AND has_image
+        """,
+        product_ids=product_ids,
     )
 
 

@@ -8,7 +8,9 @@ from functools import partial
 from chassis import audit, inbox, wire
 from chassis.database import Duplicate, transaction
 from chassis.errors import NotFound
+from chassis.image_store import ImageStore, StorageFailed
 from chassis.pagination import page_of
+from chassis.service import current
 from microservice2 import database
 from microservice2.errors import (
     OutOfStock,
@@ -91,9 +93,60 @@ def delete_product(product_id, expected):
     Raises NotFound or PreconditionFailed.
     """
     with transaction() as tx:
-        expected.check(_present(database.lock_product(tx, product_id)).version)
+        product = _present(database.lock_product(tx, product_id))
+        expected.check(product.version)
         database.delete_product(tx, product_id)
         audit.record(tx, "product.deleted", f"product/{product_id}")
+    if product.has_image:
+        _images().remove(product_id)  # no other product will ever have its number
+
+
+def put_image(product_id, expected, stream):
+    """Give a product its image, or another one. Returns (product, the image's tag).
+
+    expected: a chassis.conditional.ExpectedFile. Raises NotFound, PreconditionFailed, NotAnImage or
+    StorageFailed; then the image that was there is there still.
+    """
+    store = _images()
+    with store.receive(stream) as image, transaction() as tx:
+        _present(database.lock_product(tx, product_id))
+        expected.check(store.tag(product_id))
+        product = database.update_image(tx, product_id, has_image=True)
+        audit.record(tx, "image.replaced", f"product/{product_id}")
+        return product, store.put(product_id, image)
+
+
+def delete_image(product_id, expected):
+    """Remove a product's image. Raises NotFound, PreconditionFailed or StorageFailed."""
+    store = _images()
+    with transaction() as tx:
+        if not _present(database.lock_product(tx, product_id)).has_image:
+            raise NotFound
+        expected.check(store.tag(product_id))
+        database.update_image(tx, product_id, has_image=False)
+        audit.record(tx, "image.deleted", f"product/{product_id}")
+        store.remove(product_id)
+
+
+def refuse_image(product_id):
+    """Say why there is no image to be had. Raises NotFound."""
+    with transaction() as tx:
+        _present(database.find_product(tx, product_id))
+    raise NotFound("This product has no image")
+
+
+def remove_left_images():
+    """Remove what crashes have left in the folder of images: no product shows it."""
+    store = _images()
+    store.remove_left_overs()
+    numbers = store.numbers()
+    with transaction() as tx:
+        shown = set(database.list_ids_with_image(tx, numbers))
+    for number in set(numbers) - shown:
+        with transaction() as tx:
+            product = database.lock_product(tx, number)
+            if product is None or not product.has_image:
+                store.remove(number)
 
 
 def enter_stock(product_id, *, delta, reason, reference=None):
@@ -266,6 +319,13 @@ def _sums(items):
     for item in items:
         sums[item["product_id"]] += item["quantity"]
     return sums
+
+
+def _images():
+    folder = current().settings.images_dir
+    if folder is None:
+        raise StorageFailed("IMAGES_DIR is not set")
+    return ImageStore(folder)
 
 
 def _present(found):

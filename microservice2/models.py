@@ -15,6 +15,7 @@ class Product:
     price: Decimal
     stock: int
     units_sold: int
+    has_image: bool
     version: int
     created_at: datetime
     updated_at: datetime

@@ -4,6 +4,7 @@ import re
 
 from marshmallow import ValidationError, post_load, validates
 
+from chassis import service
 from chassis.events import CloudEvent, Facts
 from chassis.fields import (
     LARGEST_ID,
@@ -47,6 +48,16 @@ class ProductChange(Change):
     price = Money("For one unit", 24.90)
 
 
+class ImageUrl(Text):
+    """Computed: an image has the address of its product, and /image."""
+
+    _CHECK_ATTRIBUTE = False
+
+    def _serialize(self, value, attr, obj, **kwargs):
+        prefix = service.current().settings.prefix
+        return f"{prefix}/products/{obj.id}/image" if obj.has_image else None
+
+
 class ProductView(ProductFields):
     class Meta:
         fields = (
@@ -59,8 +70,11 @@ class ProductView(ProductFields):
     currency = Currency("Of the price, ISO 4217")
     stock = Whole("How many can still be sold", 100, min=0)
     units_sold = Whole("How many are in confirmed orders; follows within seconds", 12, min=0)
-    image_url = Text(
-        "Where its picture is; null without one", None, max=200, allow_none=True, dump_default=None
+    image_url = ImageUrl(
+        "Where its image is; null without one",
+        "/api/service2/products/1/image",
+        max=200,
+        allow_none=True,
     )
     version = Whole("Counts the edits of the product, not its sales", 1)
     created_at = Instant("When it was added", "2026-01-31T09:30:00Z")

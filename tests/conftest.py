@@ -1,6 +1,7 @@
 """What tests may ask for: a private PostgreSQL, keys, and services on databases of their own."""
 
 import os
+import shutil
 import subprocess
 import tempfile
 from pathlib import Path
@@ -56,12 +57,13 @@ def databases(postgres):
 
 
 @pytest.fixture(scope="session")
-def _services(databases, keys):
+def _services(databases, keys, tmp_path_factory):
     made = {}
 
     def service_of(name):
         if name not in made:
-            made[name] = testing.make_service(name, databases(name), keys)
+            images = tmp_path_factory.mktemp("images")
+            made[name] = testing.make_service(name, databases(name), keys, images_dir=images)
         return made[name]
 
     return service_of
@@ -74,6 +76,7 @@ def fresh_service(_services, databases):
     def fresh(name):
         testing.empty_database(databases(name))
         service = _services(name)
+        shutil.rmtree(service.settings.images_dir, ignore_errors=True)
         service.guards = guards(service.settings.threads)  # no circuit that an earlier test opened
         return service
 

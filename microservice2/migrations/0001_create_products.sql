@@ -7,6 +7,7 @@ CREATE TABLE products (
     price       numeric(12, 2) NOT NULL CHECK (price >= 0),
     stock       bigint NOT NULL DEFAULT 0 CHECK (stock >= 0),  -- what can still be sold
     units_sold  bigint NOT NULL DEFAULT 0,                     -- a read model, fed by events
+    has_image   boolean NOT NULL DEFAULT false,                -- in the folder that Nginx serves
     version     integer NOT NULL DEFAULT 1,                    -- counts edits, not sales
     created_at  timestamptz NOT NULL DEFAULT now(),
     updated_at  timestamptz NOT NULL DEFAULT now()

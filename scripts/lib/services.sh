@@ -41,6 +41,7 @@ _settings_of() {
   # glibc keeps a heap for each thread, which grows and is not given back: two for all are enough
   _setting MALLOC_ARENA_MAX 2
   case $service in
+    microservice2) _setting IMAGES_DIR "$VAR/images" ;;
     microservice4) _setting SMTP_URL "file://$(url_encoded "$VAR/mail")" ;;
   esac
   # what the caller may choose

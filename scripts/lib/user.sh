@@ -101,7 +101,7 @@ make_folders() {
   _make_var
   _make_run
   as_run_user mkdir -p -m 0700 "$VAR"/{keys,secrets,env,mail}
-  as_run_user mkdir -p "$VAR"/{log,cache,metrics,nginx}
+  as_run_user mkdir -p "$VAR"/{log,cache,metrics,nginx,images}
   open_folders
 }
 

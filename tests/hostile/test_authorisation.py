@@ -21,6 +21,7 @@ import pytest
 
 from chassis import testing, wire
 from chassis.settings import SERVICES
+from tests.images import PNG
 
 EVERYWHERE = """
     GET     /health/live                        anyone
@@ -60,6 +61,9 @@ TABLE = {
     PUT     /products/{product_id}              admin
     PATCH   /products/{product_id}              admin
     DELETE  /products/{product_id}              admin
+    PUT     /products/{product_id}/image        admin
+    GET     /products/{product_id}/image        anyone
+    DELETE  /products/{product_id}/image        admin
     POST    /products/{product_id}/stock        admin
     GET     /products/{product_id}/stock        admin
     GET     /categories                         anyone
@@ -172,6 +176,8 @@ class World:
         operation = document["paths"][path][method.lower()]
         for content_type, content in operation.get("requestBody", {}).get("content", {}).items():
             schema = content["schema"]
+            if schema.get("format") == "binary":
+                return {"data": PNG, "content_type": content_type}
             example = [] if "items" in schema else _example(schema, document)
             return {"data": wire.dumps(example), "content_type": content_type}
         return {}

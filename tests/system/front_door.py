@@ -34,11 +34,15 @@ def wait_for(condition, seconds=10):
 
 
 class Answer:
-    """What came back: status, headers (names in lower case), body, and the body as JSON."""
+    """What came back: status, headers (names in lower case), body, and the body as JSON.
+
+    `all(name)` is every header of that name.
+    """
 
     def __init__(self, response):
         self.status = response.status
         self.headers = {name.lower(): value for name, value in response.getheaders()}
+        self.all = response.headers.get_all
         self.body = response.read()
 
     @property
@@ -46,11 +50,28 @@ class Answer:
         return json.loads(self.body)
 
 
-class FrontDoor:
-    """Nginx as scripts/up runs it, in a folder of the test; sockets of services go to `sockets`."""
+def assert_problem(answer, status, code):
+    """An error of Nginx's own, in the shape of all errors."""
+    assert answer.status == status
+    assert answer.headers["content-type"] == "application/problem+json"
+    assert answer.json["code"] == code
+    assert answer.json["status"] == status
+    assert answer.json["type"] == f"/problems/{code}"
+    assert answer.json["title"]
+    assert answer.json["detail"]
+    assert answer.json["request_id"] == answer.headers["x-request-id"]
 
-    def __init__(self, folder):
+
+class FrontDoor:
+    """Nginx as scripts/up runs it, in a folder of the test; sockets of services go to `sockets`.
+
+    changes: {text of a file under nginx/: what stands there instead}.
+    """
+
+    def __init__(self, folder, changes=None):
         self.folder = folder
+        self.changes = changes or {}
+        self.images = folder / "images"
         self.sockets = folder / "run"
         self.port, self.internal_port = free_port(), free_port()
         self.log = folder / "log" / "access.log"
@@ -58,6 +79,7 @@ class FrontDoor:
     def start(self):
         (self.folder / "run").mkdir()
         (self.folder / "log").mkdir()
+        self.images.mkdir()
         shutil.copytree(PROJECT / "nginx", self.folder / "nginx")
         (self.folder / "nginx" / "tmp").mkdir()
         text = (PROJECT / "nginx" / "embedded.conf").read_text()
@@ -68,6 +90,13 @@ class FrontDoor:
         }.items():
             text = text.replace(name, str(value))
         (self.folder / "nginx" / "nginx.conf").write_text(text)
+        for before, after in self.changes.items():
+            [file] = [
+                path
+                for path in (self.folder / "nginx").rglob("*.conf")
+                if path.name != "embedded.conf" and before in path.read_text()
+            ]
+            file.write_text(file.read_text().replace(before, after))
         self._nginx()
 
     def stop(self):
@@ -99,23 +128,32 @@ class FrontDoor:
 class Echo(socketserver.ThreadingMixIn, socketserver.UnixStreamServer):
     """A service that answers with what reached it: the uwsgi parameters and the body.
 
-    `?status=N` chooses the status of the answer.
+    `?status=N` chooses the status of the answer. `requests` are the parameters of all that came.
+    permission: how it answers when Nginx asks whether it would take an upload, a head of HTTP.
     """
 
     daemon_threads = True
+    request_queue_size = 1024
 
     class RequestHandlerClass(socketserver.StreamRequestHandler):
         def handle(self):
             _, size, _ = struct.unpack("<BHB", self.rfile.read(4))
             parameters = _parameters(self.rfile.read(size))
             body = self.rfile.read(int(parameters.get("CONTENT_LENGTH") or 0))
-            answer = json.dumps({"parameters": parameters, "body": body.decode()}).encode()
+            self.server.requests.append(parameters)
+            if parameters.get("QUARTET_UPLOAD") == "asked":
+                self.wfile.write(f"HTTP/1.1 {self.server.permission}\r\n\r\n".encode())
+                return
+            text = body.decode() if len(body) < 1_000_000 else f"{len(body)} bytes"
+            answer = json.dumps({"parameters": parameters, "body": text}).encode()
             status = parameters["QUERY_STRING"].removeprefix("status=") or "200"
             head = f"HTTP/1.1 {status} -\r\nContent-Type: application/json\r\n\r\n"
             self.wfile.write(head.encode() + answer)
 
     def __init__(self, path):
         super().__init__(str(path), self.RequestHandlerClass)
+        self.requests = []
+        self.permission = "204 -"
         threading.Thread(target=self.serve_forever, daemon=True).start()
 
     def close(self):
@@ -159,7 +197,11 @@ class UwsgiService:
                 cwd=self.folder,
                 stdout=log,
                 stderr=log,
-                env={"PATH": os.environ["PATH"], "PYTHONDONTWRITEBYTECODE": "1"},
+                env={
+                    "PATH": os.environ["PATH"],
+                    "PYTHONPATH": str(PROJECT),
+                    "PYTHONDONTWRITEBYTECODE": "1",
+                },
             )
 
     def has_loaded(self, times):

@@ -1,21 +1,26 @@
 """The front door: what Nginx passes on, what it answers by itself, and how it works with uWSGI."""
 
 import concurrent.futures
+import http.client
 import json
 import re
+import socket
+import subprocess
+import sys
 import time
 from pathlib import Path
 
 import pytest
 
-from tests.system.front_door import Echo, FrontDoor, UwsgiService, wait_for
+from tests.system.front_door import PROJECT, Echo, UwsgiService, assert_problem, wait_for
 
 ECHO = "/api/service1/anything"
 
-# An application for UwsgiService: reads the body only under /body, sleeps under /slow, and has one
-# tag under /tagged.
+# An application for UwsgiService: reads the body only under /body and /refuse, sleeps under /slow,
+# and has one tag under /tagged.
 TRIED = """
 import json, time
+from chassis.bodies import read_to_the_end
 from werkzeug.wrappers import Request
 
 def app(environ, start_response):
@@ -24,7 +29,13 @@ def app(environ, start_response):
         time.sleep(float(environ["QUERY_STRING"]))
     if path == "/tagged":
         return tagged(environ, start_response)
+    if path == "/page":
+        policy = ("Content-Security-Policy", "default-src 'self'")
+        start_response("200 OK", [("Content-Type", "text/html"), policy])
+        return [b"page"]
     body = Request(environ).get_data(as_text=True) if path == "/body" else ""
+    if path == "/refuse":
+        read_to_the_end(environ)
     start_response("401 Unauthorized" if path == "/refuse" else "200 OK", [])
     return [json.dumps({"path": path, "prefix": environ["SCRIPT_NAME"], "body": body}).encode()]
 
@@ -37,21 +48,6 @@ def tagged(environ, start_response):
 """
 
 
-@pytest.fixture(scope="module")
-def door(tmp_path_factory):
-    door = FrontDoor(tmp_path_factory.mktemp("door"))
-    door.start()
-    yield door
-    door.stop()
-
-
-@pytest.fixture
-def echo(door):
-    echo = Echo(door.sockets / "microservice1.sock")
-    yield echo
-    echo.close()
-
-
 @pytest.fixture
 def service(door, tmp_path):
     service = UwsgiService(tmp_path, door.sockets, TRIED)
@@ -59,17 +55,6 @@ def service(door, tmp_path):
     wait_for(lambda: service.has_loaded(times=2), seconds=30)
     yield service
     service.stop()
-
-
-def assert_problem(answer, status, code):
-    assert answer.status == status
-    assert answer.headers["content-type"] == "application/problem+json"
-    assert answer.json["code"] == code
-    assert answer.json["status"] == status
-    assert answer.json["type"] == f"/problems/{code}"
-    assert answer.json["title"]
-    assert answer.json["detail"]
-    assert answer.json["request_id"] == answer.headers["x-request-id"]
 
 
 # ---- what Nginx answers by itself
@@ -157,6 +142,18 @@ def test_a_service_that_comes_back_is_served_at_once(door):
     echo.close()
 
 
+# ---- the configuration
+
+
+def test_a_linter_finds_no_fault_with_it(door):
+    """One check is left out: open_file_cache would go on serving an image that was replaced."""
+    gixy = [sys.executable, "-m", "gixy", "--skips", "try_files_is_evil_too"]
+    command = [*gixy, door.folder / "nginx" / "nginx.conf"]
+    done = subprocess.run(command, capture_output=True, text=True)
+
+    assert done.returncode == 0, done.stdout + done.stderr
+
+
 # ---- headers
 
 
@@ -170,7 +167,19 @@ def test_every_answer_bears_a_request_id_and_the_security_headers(door, echo, pa
     assert headers["x-content-type-options"] == "nosniff"
     assert headers["x-frame-options"] == "DENY"
     assert headers["referrer-policy"] == "no-referrer"
+    assert headers["content-security-policy"] == "default-src 'none'; frame-ancestors 'none'"
     assert headers["server"] == "nginx"
+
+
+def test_a_connection_is_kept_for_the_next_request(door, echo):
+    connection = http.client.HTTPConnection("127.0.0.1", door.port, timeout=20)
+    for path in (ECHO, "/nowhere", ECHO):
+        connection.request("GET", path)
+        own = connection.sock
+        assert own is not None
+        connection.getresponse().read()
+        assert connection.sock is own
+    connection.close()
 
 
 def test_the_clients_request_id_is_kept_and_passed_on(door, echo):
@@ -225,6 +234,27 @@ def test_the_access_log_is_json_and_holds_no_query_and_no_user_name(door, echo):
     assert secret not in door.log.read_text()
 
 
+def test_the_error_log_holds_no_query_of_whom_a_service_did_not_answer(door):
+    secret = "alice@example.com"
+    unheard = socket.socket(socket.AF_UNIX)
+    unheard.bind(str(door.sockets / "microservice4.sock"))  # as a dead service leaves it
+
+    answer = door.ask("GET", f"/api/service4/notifications?recipient={secret}")
+    door.ask("POST", f"{ECHO}?email={secret}", b"x" * 1_100_000)
+
+    assert_problem(answer, 503, "unavailable")
+    unheard.close()
+    request_id = answer.headers["x-request-id"]
+    lines = wait_for(lambda: [line for line in logged(door) if line["request_id"] == request_id])
+    assert lines[0]["upstream_status"] == "502"
+    assert lines[0]["upstream"].endswith("microservice4.sock")
+    assert secret not in (door.folder / "log" / "nginx.log").read_text()
+
+
+def logged(door):
+    return [json.loads(line) for line in door.log.read_text().splitlines()]
+
+
 def test_all_that_nginx_writes_stays_in_the_folder_of_the_stack(door, echo):
     door.ask("POST", ECHO, body=b"x" * 900_000)  # large enough for a temporary file
 
@@ -240,6 +270,13 @@ def test_all_that_nginx_writes_stays_in_the_folder_of_the_stack(door, echo):
 
 
 # ---- together with uWSGI
+
+
+def test_the_content_policy_of_a_service_is_not_doubled(door, service):
+    answer = door.ask("GET", "/api/service1/page")
+
+    assert answer.all("content-security-policy") == ["default-src 'self'"]
+    assert answer.headers["content-type"] == "text/html; charset=utf-8"
 
 
 def test_four_kilobytes_of_headers_reach_the_service(door, service):
@@ -262,6 +299,15 @@ def test_as_many_headers_as_nginx_takes_are_not_too_many_for_uwsgi(door, service
 def test_refusing_a_large_body_unread_is_the_refusal_and_no_502(door, service):
     answers = [door.ask("POST", "/api/service1/refuse", b"x" * 200_000).status for _ in range(20)]
     assert answers == [401] * 20
+
+
+def test_no_worker_is_killed_while_bodies_come_and_others_are_answered(door, service):
+    def send(number):
+        return door.ask("POST", "/api/service1/body", b"x" * 900_000 if number % 2 else b"").status
+
+    with concurrent.futures.ThreadPoolExecutor(8) as pool:
+        assert set(pool.map(send, range(600))) == {200}
+    assert "HARAKIRI" not in service.log.read_text()
 
 
 def test_a_chunked_body_arrives_whole(door, service):
@@ -296,6 +342,21 @@ def test_a_request_that_is_too_slow_is_ended_and_answered_503(door, service):
     assert_problem(answer, 503, "unavailable")
     assert time.monotonic() - start < 10
     assert wait_for(lambda: door.ask("GET", "/api/service1/").status == 200)
+
+
+def test_an_image_may_take_longer_than_anything_else(door, tmp_path):
+    settings = (PROJECT / "microservice2" / "uwsgi.ini").read_text()
+    settings = re.sub(r"(?m)^(ini|mount) = .*$", "", settings)
+    settings = settings.replace("harakiri = 35", "harakiri = 9").replace("harakiri:8", "harakiri:2")
+    (tmp_path / "own.ini").write_text(settings)
+    service = UwsgiService(tmp_path, door.sockets, TRIED.replace("/slow", "/products"), number=2)
+    service.start("--ini", tmp_path / "own.ini")
+    wait_for(lambda: service.has_loaded(times=2), seconds=30)
+
+    assert door.ask("GET", "/api/service2/products/7/image?5").status == 200
+    for path in ("/products?5", "/products/7?5", "/products/7/image/x?5"):
+        assert door.ask("GET", "/api/service2" + path).status == 503, path
+    service.stop()
 
 
 def test_stopping_answers_the_requests_in_flight(door, service):

@@ -3,14 +3,14 @@
 import re
 from pathlib import Path
 
-from chassis import database, guard, http, outbox, tracing, worker
+from chassis import database, guard, http, image_store, outbox, tracing, uploads, worker
 
 ROOT = Path(__file__).resolve().parents[2]
 
 
 def test_every_limit_lies_inside_the_next():
-    nginx = seconds_in("nginx/snippets/uwsgi_service.conf", r"uwsgi_read_timeout\s+(\d+)s;")
-    harakiri = seconds_in("chassis/uwsgi.ini", r"harakiri\s*=\s*(\d+)")
+    nginx = figure_in("nginx/snippets/uwsgi_service.conf", r"uwsgi_read_timeout\s+(\d+)s;")
+    harakiri = figure_in("chassis/uwsgi.ini", r"harakiri\s*=\s*(\d+)")
 
     limits = [
         nginx,
@@ -28,6 +28,20 @@ def test_every_limit_lies_inside_the_next():
     assert database.STATEMENT_TIMEOUT_SECONDS < database.ANSWER_SECONDS < http.TRY_SECONDS
 
 
+def test_an_upload_has_limits_of_its_own_once_nginx_has_it():
+    nginx = figure_in("nginx/snippets/product_images.conf", r"uwsgi_read_timeout\s+(\d+)s;")
+    harakiri = figure_in("microservice2/uwsgi.ini", r"harakiri\s*=\s*(\d+)")
+
+    assert nginx > harakiri > image_store.RECEIVE_SECONDS + tracing.REQUEST_SECONDS
+    usual = figure_in("microservice2/uwsgi.ini", r"harakiri:(\d+)")
+    assert usual == figure_in("chassis/uwsgi.ini", r"harakiri\s*=\s*(\d+)")
+
+
+def test_nginx_and_the_service_take_uploads_of_one_size():
+    megabytes = figure_in("nginx/snippets/product_images.conf", r"client_max_body_size\s+(\d+)m;")
+    assert megabytes * 2**20 == uploads.MOST_BYTES
+
+
 def test_a_probe_is_not_given_up_before_it_can_have_ended():
     assert guard.PLACE_SECONDS + http.TRY_SECONDS < guard.PROBE_SECONDS
 
@@ -41,5 +55,5 @@ def test_a_lease_outlives_the_request_and_the_task_that_hold_it():
     assert worker.TASK_SECONDS < outbox.LEASE_SECONDS
 
 
-def seconds_in(file, pattern):
+def figure_in(file, pattern):
     return float(re.search(pattern, (ROOT / file).read_text(encoding="utf-8"))[1])

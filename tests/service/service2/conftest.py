@@ -15,6 +15,12 @@ def app(fresh_service):
 
 
 @pytest.fixture
+def images_dir(app, _services):
+    """The folder from which Nginx would serve."""
+    return _services(app.name).settings.images_dir
+
+
+@pytest.fixture
 def a_product(admin):
     """Returns a function that adds a product; what is not said is made up."""
     numbers = count(1)

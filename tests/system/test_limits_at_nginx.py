@@ -1,0 +1,122 @@
+"""How much one address may ask. The limits are for strangers: in these tests loopback is one."""
+
+import concurrent.futures
+import re
+import socket
+from collections import Counter
+
+import pytest
+
+from tests.system.front_door import PROJECT, Echo, FrontDoor, assert_problem
+
+LOGIN = "/api/service1/tokens"
+READ = "/api/service1/users/7"
+
+
+@pytest.fixture
+def strange_door(tmp_path):
+    """A front door, new for each test, to which loopback is an address like others.
+
+    What is let in beyond a burst comes more slowly than any machine can ask.
+    """
+    slowly = {"rate=20r/s": "rate=1r/s", "rate=500r/s": "rate=20r/s"}
+    door = FrontDoor(tmp_path, slowly | {"127.0.0.0/8 0;": "127.0.0.0/8 1;"})
+    door.start()
+    echoes = [Echo(door.sockets / f"microservice{number}.sock") for number in (1, 2)]
+    yield door
+    for echo in echoes:
+        echo.close()
+    door.stop()
+
+
+def ask_often(door, times, method, path, **options):
+    """Ask many at once. Returns the answers."""
+    with concurrent.futures.ThreadPoolExecutor(16) as pool:
+        asked = [pool.submit(door.ask, method, path, **options) for _ in range(times)]
+        return [answer.result() for answer in asked]
+
+
+def statuses(answers):
+    return Counter(answer.status for answer in answers)
+
+
+@pytest.mark.parametrize(
+    ("method", "path"),
+    [
+        ("POST", LOGIN),
+        ("POST", LOGIN + "/refresh"),
+        ("DELETE", LOGIN),
+        ("POST", "/api/service1/users"),
+        ("POST", "/api/service1/user"),
+        ("POST", "/api/service1/%74okens"),
+        ("POST", "/api/service1//tokens?x=1"),
+    ],
+)
+def test_who_guesses_is_soon_told_to_wait(strange_door, method, path):
+    answers = ask_often(strange_door, 100, method, path)
+
+    found = statuses(answers)
+    assert found.keys() == {200, 429}
+    assert 41 <= found[200] <= 80  # a burst, and what time has let in
+    refusal = next(answer for answer in answers if answer.status == 429)
+    assert_problem(refusal, 429, "too_many_requests")
+    assert refusal.headers["retry-after"] == "1"
+
+
+def test_who_reads_may_ask_more_often_but_not_without_end(strange_door):
+    assert statuses(ask_often(strange_door, 300, "GET", READ)) == {200: 300}
+    assert statuses(ask_often(strange_door, 100, "GET", "/api/service1/users")) == {200: 100}
+
+    many = ask_often(strange_door, 1_500, "GET", READ)
+    assert statuses(many)[429] > 100
+
+
+def test_the_figures_are_those_of_the_api():
+    limits = (PROJECT / "nginx" / "conf.d" / "limits.conf").read_text()
+
+    assert re.findall(r"zone=(\w+):10m +rate=(\w+)r/s;", limits) == [
+        ("requests", "500"),
+        ("guesses", "20"),
+    ]
+
+
+def test_who_guesses_is_not_kept_from_the_rest(strange_door):
+    ask_often(strange_door, 100, "POST", LOGIN)
+
+    assert strange_door.ask("GET", READ).status == 200
+
+
+def test_the_services_are_not_limited_among_themselves(strange_door):
+    answers = ask_often(strange_door, 200, "POST", LOGIN, port=strange_door.internal_port)
+    assert statuses(answers) == {200: 200}
+
+
+def test_the_host_itself_is_not_limited(door, echo):
+    assert statuses(ask_often(door, 200, "POST", LOGIN)) == {200: 200}
+
+
+def test_one_address_sends_four_images_at_once(strange_door):
+    path = "/api/service2/products/7/image"
+    head = f"PUT {path} HTTP/1.1\r\nHost: shop\r\nContent-Length: 100000\r\n\r\n".encode()
+    slow = [socket.create_connection(("127.0.0.1", strange_door.port)) for _ in range(4)]
+    for connection in slow:
+        connection.sendall(head)
+        connection.sendall(b"x")
+    strange_door.ask("GET", READ)  # by now Nginx has seen them
+
+    assert_problem(strange_door.ask("PUT", path, b"x"), 429, "too_many_requests")
+    assert strange_door.ask("GET", path).status == 200
+    for connection in slow:
+        connection.close()
+
+
+def test_one_address_has_200_requests_at_once(strange_door):
+    head = f"POST {READ} HTTP/1.1\r\nHost: shop\r\nContent-Length: 10\r\n\r\n".encode()
+    slow = [socket.create_connection(("127.0.0.1", strange_door.port)) for _ in range(200)]
+    for connection in slow:
+        connection.sendall(head)
+    strange_door.ask("GET", "/nowhere")
+
+    assert_problem(strange_door.ask("GET", READ), 429, "too_many_requests")
+    for connection in slow:
+        connection.close()
