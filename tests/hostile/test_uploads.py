@@ -34,7 +34,8 @@ def _nothing_is_kept(stack, lamp):
     wait_for(
         lambda: not [file for folder in folders for file in folder.rglob("*") if file.is_file()]
     )
-    assert list((stack.var / "images").glob("*.*")) == []
+    number = lamp.split("/")[-2]
+    assert list((stack.var / "images").glob(f"{number}.*")) == []
     assert stack.call("GET", lamp).status_code == 404
 
 
