@@ -26,8 +26,8 @@ class Settings:
     name: `microservice1` to `microservice4`. database_url: libpq's URL, without the password.
     internal_url: where the internal listener is, without a path. connections: how many
     connections to its database each process may hold. threads: how many each process has.
-    mail_from: whom e-mails come from, an address or `Name <address>`. crash_point, crash_share: see
-    chassis.crash.
+    mail_from: whom e-mails come from, an address or `Name <address>`. notify_socket: see
+    chassis.notify. crash_point, crash_share: see chassis.crash.
     """
 
     name: str
@@ -43,6 +43,7 @@ class Settings:
     registration: str = "open"
     smtp_url: str = field(default="", repr=False)
     mail_from: str = DEFAULT_MAIL_FROM
+    notify_socket: str = ""
     crash_point: str = ""
     crash_share: float = 1.0
 
@@ -79,6 +80,7 @@ def load(name):
             ),
             smtp_url=_smtp_url(env),
             mail_from=_mail_from(env),
+            notify_socket=env.str("NOTIFY_SOCKET", ""),
             crash_point=env.str("CRASH_POINT", ""),
             crash_share=env.float("CRASH_SHARE", 1.0),
         )
