@@ -6,31 +6,20 @@ source "$CHECKOUT/scripts/lib/processes.sh"
 source "$CHECKOUT/scripts/lib/packages.sh"
 source "$CHECKOUT/scripts/lib/python.sh"
 source "$CHECKOUT/scripts/lib/secrets.sh"
+source "$CHECKOUT/scripts/lib/databases.sh"
 source "$CHECKOUT/scripts/lib/postgres.sh"
+source "$CHECKOUT/scripts/lib/settings.sh"
+source "$CHECKOUT/scripts/lib/commands.sh"
 source "$CHECKOUT/scripts/lib/services.sh"
 source "$CHECKOUT/scripts/lib/nginx.sh"
 
-# one_at_a_time ARGUMENT...: run this script again under a lock, so that no two change one stack at once.
-one_at_a_time() {
-  [[ -z ${QUARTET_LOCKED:-} ]] || return 0
-  QUARTET_LOCKED=1 exec flock --close "$VAR/log" "$0" "$@"
-}
+one_at_a_time() { one_at_a_time_in "$VAR/log" "$@"; }
 
 # open_stack: find the folders of a stack that scripts/up has made.
 open_stack() {
   [[ -d $VAR/run || -L $VAR/run ]] || abort "there is no stack in $VAR yet: call scripts/up."
   open_folders
   find_venv
-}
-
-# services_named ARGUMENT...: the arguments if there are any, else all services, one a line.
-services_named() {
-  local service
-  (($# > 0)) || set -- "${SERVICES[@]}"
-  for service in "$@"; do
-    is_service "$service" || misused "no service is called $service; there are: ${SERVICES[*]}"
-    printf '%s\n' "$service"
-  done
 }
 
 is_up() {

@@ -1,0 +1,115 @@
+# A host that scripts/install has set up: where its parts are, and how they are asked.
+# shellcheck shell=bash disable=SC2034,SC2153
+
+readonly WWW=/opt/www                           # microserviceN/{releases/<id>/,current,previous}
+readonly SETTINGS=/etc/microservices            # microserviceN.env, jwks.json
+readonly SECRETS=$SETTINGS/secrets              # root's alone; systemd hands them out
+readonly KEYS=$SECRETS
+readonly LIBRARY=/usr/lib/quartet               # uwsgi, and the venv that it was compiled in
+readonly VENV=$LIBRARY/build
+readonly UNITS=/usr/local/lib/systemd/system    # /etc/systemd/system stays the operator's
+readonly ACCESS_LOG=/var/log/nginx/quartet.log
+readonly MAIL=/var/lib/microservice4/mail
+readonly HOST_URL=http://127.0.0.1
+readonly HOST_INTERNAL_PORT=8081                # as in nginx/conf.d/service.conf
+
+source "$CHECKOUT/scripts/lib/packages.sh"
+source "$CHECKOUT/scripts/lib/python.sh"
+source "$CHECKOUT/scripts/lib/secrets.sh"
+source "$CHECKOUT/scripts/lib/databases.sh"
+source "$CHECKOUT/scripts/lib/settings.sh"
+source "$CHECKOUT/scripts/lib/commands.sh"
+source "$CHECKOUT/scripts/lib/releases.sh"
+
+# as_run_user COMMAND...: what the libraries shared with scripts/up ask for; here root keeps the files.
+as_run_user() { "$@"; }
+
+require_root() { ((EUID == 0)) || abort "only root can do this: sudo scripts/${0##*/} ..."; }
+
+require_host() {
+  is_installed || abort "Quartet is not installed on this host: call scripts/install."
+  require_root
+}
+
+# require_service ARGUMENT: exactly the name of one.
+require_service() {
+  [[ -n ${1:-} ]] || misused "which service? ${SERVICES[*]}"
+  is_service "$1" || misused "no service is called $1; there are: ${SERVICES[*]}"
+}
+
+# ---- commands with a service's rights
+
+# in_release SERVICE RELEASE COMMAND...: run COMMAND as the service's user, with its settings and
+# secrets, in that release (an id).
+in_release() {
+  local service=$1 folder=$WWW/$1/releases/$2 property properties=()
+  shift 2
+  for property in "User=$service" "WorkingDirectory=$folder" "EnvironmentFile=$SETTINGS/$service.env" \
+    "Environment=PATH=$folder/venv/bin:/usr/bin:/bin" Environment=PROMETHEUS_MULTIPROC_DIR=/tmp \
+    "LoadCredential=database_password:$SECRETS/$service.database" \
+    "LoadCredential=signing_key:$SECRETS/$service.pem" \
+    NoNewPrivileges=yes CapabilityBoundingSet= ProtectSystem=strict ProtectHome=yes PrivateTmp=yes PrivateDevices=yes; do
+    properties+=(--property="$property")
+  done
+  # shellcheck disable=SC2016    # expanded by the inner shell
+  systemd-run --quiet --pipe --wait --collect "${properties[@]}" /bin/sh -c '
+    export DATABASE_PASSWORD_FILE="$CREDENTIALS_DIRECTORY/database_password"
+    export SIGNING_KEY_FILE="$CREDENTIALS_DIRECTORY/signing_key"
+    exec "$@"' sh "$@"
+}
+
+# in_service SERVICE COMMAND...: the same in the release that runs.
+in_service() {
+  local release
+  release=$(current_release "$1")
+  in_release "$1" "$release" "${@:2}"
+}
+
+# in_code COMMAND...: run COMMAND as root with the chassis, to make keys.
+in_code() {
+  (
+    cd "$WWW/microservice1/current" || exit
+    env -i PATH="$PWD/venv/bin:/usr/bin:/bin" LANG=C.UTF-8 PYTHONDONTWRITEBYTECODE=1 "$@"
+  )
+}
+
+# ---- systemd
+
+# main_pid UNIT: its main process, 0 if there is none.
+main_pid() { systemctl show --property=MainPID --value "$1"; }
+
+# units_of SERVICE: all that a service consists of, its socket first.
+units_of() { printf '%s\n' "microservice@$1.socket" "microservice@$1.service" "microservice-worker@$1.service"; }
+
+is_ready() { [[ $(http_status "$HOST_INTERNAL_PORT" "/api/service${1#microservice}/health/ready") == 200 ]]; }
+
+# await_ready SERVICE SECONDS
+await_ready() { wait_until "$2" is_ready "$1"; }
+
+all_are_ready() {
+  local service
+  for service in "${SERVICES[@]}"; do is_ready "$service" || return 1; done
+}
+
+# ---- PostgreSQL: Debian's cluster
+
+# The newest version that is installed; its cluster is called main, as Debian does.
+postgres_version() {
+  local newest
+  newest=$(printf '%s\n' /usr/lib/postgresql/*/bin/postgres | sort -V | tail -n 1)
+  newest=${newest#/usr/lib/postgresql/}
+  printf '%s' "${newest%%/*}"
+}
+
+postgres_port() { pg_conftool --short "$(postgres_version)" main show port; }
+
+# as_superuser DATABASE PSQL-OPTION...
+as_superuser() {
+  local database=$1
+  shift
+  (
+    cd / || exit
+    exec runuser -u postgres -- psql --no-psqlrc --quiet --set=ON_ERROR_STOP=1 --port="$(postgres_port)" \
+      --dbname="$database" "$@"
+  )
+}
