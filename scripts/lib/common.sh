@@ -79,6 +79,18 @@ step() {
   fi
 }
 
+# attempt COMMAND...: run COMMAND, and leave in `outcome` how it ended. In a condition, bash would go on
+# after a command that fails, inside of it too.
+attempt() {
+  set +e
+  (
+    set -e
+    "$@"
+  )
+  outcome=$?
+  set -e
+}
+
 step_failed() {
   local title=$1 hint=$2 log=$3 time=$4
   {

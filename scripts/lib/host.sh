@@ -10,7 +10,7 @@ readonly VENV=$LIBRARY/build
 readonly UNITS=/usr/local/lib/systemd/system    # /etc/systemd/system stays the operator's
 readonly ACCESS_LOG=/var/log/nginx/quartet.log
 readonly MAIL=/var/lib/microservice4/mail
-readonly HOST_URL=http://127.0.0.1
+readonly PUBLIC_URL=http://127.0.0.1
 readonly HOST_INTERNAL_PORT=8081                # as in nginx/conf.d/service.conf
 
 source "$CHECKOUT/scripts/lib/packages.sh"
@@ -30,6 +30,8 @@ require_host() {
   is_installed || abort "Quartet is not installed on this host: call scripts/install."
   require_root
 }
+
+require_running() { require_host; }
 
 # require_service ARGUMENT: exactly the name of one.
 require_service() {

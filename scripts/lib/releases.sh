@@ -3,7 +3,7 @@
 #
 #   /opt/www/microserviceN/releases/<id>/    chassis/, microserviceN/, venv/, packages -> venv/.../site-packages
 #   /opt/www/microserviceN/current           -> releases/<id>, what runs
-#   /opt/www/microserviceN/previous          -> releases/<id>, what ran before and was good
+#   /opt/www/microserviceN/previous          -> releases/<id>, what ran before it
 #
 # An id is the commit's date and name, so the same commit is the same release wherever it is built.
 

@@ -13,6 +13,8 @@ source "$CHECKOUT/scripts/lib/commands.sh"
 source "$CHECKOUT/scripts/lib/services.sh"
 source "$CHECKOUT/scripts/lib/nginx.sh"
 
+readonly PUBLIC_URL=http://127.0.0.1:$HTTP_PORT
+
 one_at_a_time() { one_at_a_time_in "$VAR/log" "$@"; }
 
 # open_stack: find the folders of a stack that scripts/up has made.
@@ -20,6 +22,12 @@ open_stack() {
   [[ -d $VAR/run || -L $VAR/run ]] || abort "there is no stack in $VAR yet: call scripts/up."
   open_folders
   find_venv
+}
+
+# require_running: open the stack, with its database and its front door.
+require_running() {
+  open_stack
+  { postgres_pid && nginx_pid; } >/dev/null || abort "the stack is not up: call scripts/up."
 }
 
 is_up() {

@@ -4,8 +4,8 @@
         machine.run("scripts/install")
 
 Its tree is made once by debootstrap, outside of the checkout, and every machine begins as an
-overlay on it. Its network is its own, so that every port is free; slirp4netns takes its calls to the
-package registries out. Needs root, debootstrap, systemd-container and slirp4netns.
+overlay on it. Its network is its own, so that every port is free; slirp4netns takes its calls to
+the package registries out. Needs root, debootstrap, systemd-container and slirp4netns.
 Memory and task limits of units are accepted in it, but not enforced.
 """
 
