@@ -33,6 +33,19 @@ require_host() {
 
 require_running() { require_host; }
 
+one_at_a_time() { one_at_a_time_in "$WWW" "$@"; }
+
+# ---- logs: the journal has those of the services
+
+require_place() { require_host; }
+
+log_files() {
+  case $1 in
+    nginx) printf '%s\n' /var/log/nginx/error.log "$ACCESS_LOG" ;;
+    postgres) printf '%s\n' /var/log/postgresql/*.log ;;
+  esac
+}
+
 # require_service ARGUMENT: exactly the name of one.
 require_service() {
   [[ -n ${1:-} ]] || misused "which service? ${SERVICES[*]}"
@@ -85,8 +98,32 @@ units_of() { printf '%s\n' "microservice@$1.socket" "microservice@$1.service" "m
 
 is_ready() { [[ $(http_status "$HOST_INTERNAL_PORT" "/api/service${1#microservice}/health/ready") == 200 ]]; }
 
-# await_ready SERVICE SECONDS
-await_ready() { wait_until "$2" is_ready "$1"; }
+# await_ready SERVICE: 30 s.
+await_ready() { wait_until 30 is_ready "$1"; }
+
+start_service() {
+  local units
+  mapfile -t units < <(units_of "$1")
+  systemctl reset-failed "${units[@]}"
+  systemctl start "${units[@]}"
+  await_ready "$1"
+}
+
+stop_service() {
+  local units
+  mapfile -t units < <(units_of "$1")
+  systemctl stop "${units[@]}"
+}
+
+# restart_service SERVICE: connections wait in its socket meanwhile.
+restart_service() {
+  systemctl restart "microservice@$1.service"
+  await_ready "$1"
+  restart_worker "$1"
+}
+
+# restart_worker SERVICE: fails if the new one does not start.
+restart_worker() { systemctl restart "microservice-worker@$1.service"; }
 
 all_are_ready() {
   local service

@@ -154,12 +154,12 @@ _cluster_port() { postgres_port 2>/dev/null || echo 5432; }
 
 # ---- units
 
-_units_wanted() { (cd "$CHECKOUT/systemd" && find . -name '*.conf' -o -name '*.service' -o -name '*.socket' -o -name '*.target' -o -name '*.timer') | sort; }
+unit_files() { (cd "$CHECKOUT/systemd" && find . -name '*.conf' -o -name '*.service' -o -name '*.socket' -o -name '*.target' -o -name '*.timer') | sort; }
 
 has_units() {
   local unit
   cmp -s "$CHECKOUT/systemd/tmpfiles.conf" /etc/tmpfiles.d/quartet.conf || return 1
-  for unit in $(_units_wanted); do
+  for unit in $(unit_files); do
     cmp -s "$CHECKOUT/systemd/$unit" "$UNITS/$unit" || return 1
   done
 }
@@ -167,7 +167,7 @@ has_units() {
 make_units() {
   local unit
   install -D -m 0644 "$CHECKOUT/systemd/tmpfiles.conf" /etc/tmpfiles.d/quartet.conf
-  for unit in $(_units_wanted); do
+  for unit in $(unit_files); do
     install -D -m 0644 "$CHECKOUT/systemd/$unit" "$UNITS/$unit"
   done
   systemd-tmpfiles --create quartet.conf
@@ -176,7 +176,7 @@ make_units() {
 
 # ---- PostgreSQL
 
-_cluster_folder() { printf '/etc/postgresql/%s/main' "$(postgres_version)"; }
+cluster_folder() { printf '/etc/postgresql/%s/main' "$(postgres_version)"; }
 
 readonly HBA_BEGIN='# quartet: its roles, each on its own database, by password' HBA_END='# quartet: end'
 
@@ -187,7 +187,7 @@ _hba_lines() {
 
 has_cluster() {
   local folder
-  folder=$(_cluster_folder)
+  folder=$(cluster_folder)
   cmp -s "$CHECKOUT/scripts/lib/postgresql-host.conf" "$folder/conf.d/quartet.conf" &&
     [[ $(sed -n "/^$HBA_BEGIN/,/^$HBA_END/p" "$folder/pg_hba.conf" 2>/dev/null) == "$(_hba_lines)" ]] &&
     systemctl is-enabled --quiet postgresql && systemctl is-active --quiet "postgresql@$(postgres_version)-main"
@@ -196,7 +196,7 @@ has_cluster() {
 make_cluster() {
   local version folder
   version=$(postgres_version)
-  folder=$(_cluster_folder)
+  folder=$(cluster_folder)
   [[ -d $folder ]] || pg_createcluster "$version" main --locale=C.UTF-8 --encoding=UTF8 -- --data-checksums
   install -D -m 0644 "$CHECKOUT/scripts/lib/postgresql-host.conf" "$folder/conf.d/quartet.conf"
   _write_hba "$folder/pg_hba.conf"
@@ -206,10 +206,14 @@ make_cluster() {
 }
 
 # First come, first served: these lines go before Debian's own.
-_write_hba() {
-  { _hba_lines; sed "/^$HBA_BEGIN/,/^$HBA_END/d" "$1"; } >"$1.new"
-  chown --reference="$1" "$1.new"
-  chmod --reference="$1" "$1.new"
+_write_hba() { replace_file "$1" < <(_hba_lines; without_hba_lines "$1"); }
+
+without_hba_lines() { sed "/^$HBA_BEGIN/,/^$HBA_END/d" "$1"; }
+
+# replace_file FILE: by what comes on standard input; owner and mode stay.
+replace_file() {
+  cp --preserve=ownership,mode "$1" "$1.new"
+  cat >"$1.new"
   mv "$1.new" "$1"
 }
 
@@ -246,7 +250,7 @@ make_migrations() {
 
 # ---- services
 
-_all_units() {
+all_units() {
   local service
   printf '%s\n' microservices.target
   for service in "${SERVICES[@]}"; do units_of "$service"; done
@@ -254,13 +258,13 @@ _all_units() {
 
 has_services() {
   local units
-  mapfile -t units < <(_all_units)
+  mapfile -t units < <(all_units)
   systemctl is-enabled --quiet "${units[@]}" && systemctl is-active --quiet "${units[@]}"
 }
 
 make_services() {
   local units
-  mapfile -t units < <(_all_units)
+  mapfile -t units < <(all_units)
   systemctl reset-failed "${units[@]}" 2>/dev/null || true
   systemctl enable --now "${units[@]}"
 }
@@ -271,7 +275,7 @@ has_nginx() {
   local file
   while read -r file; do
     _nginx_file "$file" | cmp -s - "/etc/nginx/$file" || return 1
-  done < <(_nginx_files)
+  done < <(nginx_files)
   [[ ! -e /etc/nginx/sites-enabled/default ]] &&
     systemctl is-enabled --quiet nginx && systemctl is-active --quiet nginx
 }
@@ -282,14 +286,14 @@ make_nginx() {
     install -d "/etc/nginx/${file%/*}"
     _nginx_file "$file" >"/etc/nginx/$file.new"
     mv "/etc/nginx/$file.new" "/etc/nginx/$file"
-  done < <(_nginx_files)
+  done < <(nginx_files)
   rm -f /etc/nginx/sites-enabled/default    # it would answer on port 80
   nginx -t -q
   systemctl enable nginx
   systemctl reload-or-restart nginx
 }
 
-_nginx_files() { (cd "$CHECKOUT/nginx" && printf '%s\n' conf.d/*.conf snippets/*.conf); }
+nginx_files() { (cd "$CHECKOUT/nginx" && printf '%s\n' conf.d/*.conf snippets/*.conf); }
 
 # A kernel without IPv6 refuses to listen there.
 _nginx_file() {

@@ -5,6 +5,9 @@
 #   /opt/www/microserviceN/current           -> releases/<id>, what runs
 #   /opt/www/microserviceN/previous          -> releases/<id>, what ran before it
 #
+#   /opt/www/microserviceN/proven            -> releases/<id>, only while a newer one is tried under load
+#
+# Who finds `proven` knows that the last deployment has not come to its end, and where to go back to.
 # An id is the commit's date and name, so the same commit is the same release wherever it is built.
 
 readonly KEPT_RELEASES=5
@@ -18,9 +21,12 @@ release_of() {
   printf '%s-%s' "$(date --utc --date="@$seconds" +%Y%m%d-%H%M%S)" "$(_git rev-parse --short=10 "$1^{commit}")"
 }
 
-# current_release SERVICE, previous_release SERVICE: an id, or nothing.
+# current_release SERVICE, and so on: an id, or nothing.
 current_release() { _linked "$WWW/$1/current"; }
 previous_release() { _linked "$WWW/$1/previous"; }
+proven_release() { _linked "$WWW/$1/proven"; }
+
+is_unproven() { [[ -L $WWW/$1/proven ]]; }
 
 _linked() { [[ ! -L $1 ]] || basename "$(readlink "$1")"; }
 

@@ -1,5 +1,5 @@
 # A whole stack: what scripts/up, down, restart, status, logs and token have in common.
-# shellcheck shell=bash
+# shellcheck shell=bash disable=SC2034
 
 source "$CHECKOUT/scripts/lib/user.sh"
 source "$CHECKOUT/scripts/lib/processes.sh"
@@ -24,16 +24,30 @@ open_stack() {
   find_venv
 }
 
+# restart_service SERVICE: with the code, the settings and the migrations as they are now.
+restart_service() {
+  sync_code
+  stop_service "$1"
+  write_settings "$1"
+  migrate "$1"
+  start_service "$1"
+  await_ready "$1"
+}
+
+require_place() { open_stack; }
+
+# log_files PART: nginx, postgres, a service, or "" for all.
+log_files() {
+  case $1 in
+    '') printf '%s\n' "$VAR"/log/*.log ;;
+    nginx) printf '%s\n' "$VAR"/log/{nginx,access}.log ;;
+    postgres) printf '%s\n' "$VAR/log/postgres.log" ;;
+    *) printf '%s\n' "$VAR/log/$1.log" "$VAR/log/$1.worker.log" ;;
+  esac
+}
+
 # require_running: open the stack, with its database and its front door.
 require_running() {
   open_stack
   { postgres_pid && nginx_pid; } >/dev/null || abort "the stack is not up: call scripts/up."
-}
-
-is_up() {
-  postgres_pid >/dev/null && nginx_pid >/dev/null || return 1
-  local service
-  for service in "${SERVICES[@]}"; do
-    service_pid "$service" >/dev/null && worker_pid "$service" >/dev/null || return 1
-  done
 }

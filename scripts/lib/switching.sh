@@ -1,13 +1,6 @@
 # From one release of a service to another, without a lost request.
 # shellcheck shell=bash disable=SC2153
 #
-# While a release is tried under load, the link /opt/www/microserviceN/proven leads to the one before, which
-# was good. Who finds it knows that the last deployment has not come to its end.
-
-is_unproven() { [[ -L $WWW/$1/proven ]]; }
-
-proven_release() { _linked "$WWW/$1/proven"; }
-
 # try_release SERVICE RELEASE: does it start in its sandbox, and answer on a socket of its own?
 try_release() {
   local service=$1 release=$2 result=0
@@ -63,14 +56,11 @@ _are_replaced() {
   done
 }
 
-# restart_worker SERVICE: fails if the new one does not start.
-restart_worker() { systemctl restart "microservice-worker@$1.service"; }
-
 # go_back SERVICE RELEASE: at once, since what runs is bad: all its processes end, connections wait.
 go_back() {
   switch_to "$1" "$2"
   systemctl restart "microservice@$1.service"
-  await_ready "$1" 30
+  await_ready "$1"
   restart_worker "$1"
   rm -f "$WWW/$1/proven"
 }
