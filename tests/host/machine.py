@@ -15,7 +15,7 @@ import signal
 import subprocess
 import tempfile
 import time
-from contextlib import contextmanager
+from contextlib import contextmanager, suppress
 from pathlib import Path
 
 ROOT = Path(__file__).resolve().parents[2]
@@ -47,6 +47,7 @@ class Machine:
     """A machine on a folder of its own: what it writes stays there while it is off."""
 
     def __init__(self, tree, folder):
+        self.name = folder.name.replace("_", "-")
         self.root = folder / "root"
         self._folder = folder
         self._console = None
@@ -63,15 +64,14 @@ class Machine:
         with (self._folder / "console.log").open("ab") as log:
             self._console = subprocess.Popen(
                 ["systemd-nspawn", "--quiet", "--boot", "--private-network", *options]
-                + ["--hostname=bare", "--resolv-conf=off", f"--directory={self.root}"],
+                + ["--resolv-conf=off", f"--machine={self.name}", f"--directory={self.root}"],
                 **{"stdin": subprocess.DEVNULL, "stdout": log, "stderr": log},
             )
-        self._leader = _until(BOOT_SECONDS, self._child, "the machine starts")
+        _until(BOOT_SECONDS, self._has_booted, "the machine boots")
         self._network = subprocess.Popen(
             ["slirp4netns", "--configure", "--mtu=65520", str(self._leader), "tap0"],
             **{"stdout": subprocess.DEVNULL, "stderr": subprocess.DEVNULL},
         )
-        _until(BOOT_SECONDS, self._has_booted, "the machine boots")
 
     def run(self, *command, check=True, stdin="", environment=()):
         """Run a command in the checkout. Returns a CompletedProcess, its output as one text."""
@@ -104,7 +104,8 @@ class Machine:
 
     def lose_power(self):
         """Kill every process in it at once, as when the plug is pulled."""
-        os.kill(self._leader, signal.SIGKILL)
+        with suppress(ProcessLookupError):
+            os.kill(self._leader, signal.SIGKILL)
         self._is_off()
 
     def destroy(self):
@@ -143,14 +144,14 @@ class Machine:
         self._network.wait(timeout=10)
         self._console = None
 
-    def _child(self):
+    def _has_booted(self):
         if self._console.poll() is not None:
             raise AssertionError((self._folder / "console.log").read_text(errors="replace"))
         pid = self._console.pid
         children = Path(f"/proc/{pid}/task/{pid}/children").read_text().split()
-        return int(children[0]) if children else None
-
-    def _has_booted(self):
+        if not children:
+            return False
+        self._leader = int(children[0])  # the first of all is soon replaced by another
         state = self.run("systemctl", "is-system-running", check=False).stdout.strip()
         return state in ("running", "degraded")
 
