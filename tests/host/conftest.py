@@ -2,7 +2,6 @@
 
 import json
 import os
-import signal
 import subprocess
 import time
 from contextlib import contextmanager
@@ -13,7 +12,7 @@ import pytest
 from tests.host.machine import a_machine
 
 SUITE = os.environ.get("QUARTET_SUITE", "bookworm")
-RATE = os.environ.get("QUARTET_RATE", "200")  # requests a second
+RATE = float(os.environ.get("QUARTET_RATE", "200"))  # requests a second
 
 
 @dataclass(frozen=True)
@@ -24,11 +23,17 @@ class Installation:
     output: str
 
 
+@dataclass
 class Load:
-    """What a steady stream of requests has seen, once it has ended."""
+    """A steady stream of so many requests a second. What it has seen is here once it has ended."""
 
-    def __init__(self):
-        self.__dict__ = {"requests": 0, "failed": 0, "failures": [], "p99": 0.0}
+    rate: float
+    requests: int = 0
+    failed: int = 0
+    failures: list = ()
+    p50: float = 0
+    p99: float = 0
+    longest: float = 0
 
 
 @pytest.fixture(scope="session")
@@ -57,21 +62,21 @@ def under_load(host):
     """Returns a context manager: requests come while its body runs. Yields a Load to read after."""
 
     @contextmanager
-    def loaded(*, rate=RATE):
-        load = Load()
-        command = host.command("python3", "tests/host/load.py", str(rate))
+    def loaded():
+        load = Load(RATE)
+        command = host.command("python3", "tests/host/load.py", str(RATE))
         token = host.output("scripts/token")
         pipes = {"stdin": subprocess.PIPE, "stdout": subprocess.PIPE, "text": True}
         with subprocess.Popen(command, **pipes) as client:
-            client.stdin.write(token)
-            client.stdin.close()
+            client.stdin.write(f"{token}\n")
+            client.stdin.flush()
             time.sleep(3)
             try:
                 yield load
                 time.sleep(2)
             finally:
-                os.kill(client.pid, signal.SIGTERM)
-                load.__dict__ |= json.loads(client.stdout.read())
+                client.stdin.close()
+                vars(load).update(json.loads(client.stdout.read()))
 
     return loaded
 

@@ -1,6 +1,7 @@
 """A steady stream of requests through Nginx, from inside a machine: so many a second.
 
-Usage: load.py RATE < token    ends with SIGTERM, and prints what it saw as JSON
+Usage: load.py RATE    with a token as the first line of standard input; when that is closed, it
+ends and prints what it saw as JSON
 
 Each request has a connection of its own and starts when its time has come, whether or not the one
 before is answered: a service that is away for a second is asked all the same.
@@ -9,7 +10,6 @@ before is answered: a service that is away for a second is asked all the same.
 import http.client
 import itertools
 import json
-import signal
 import sys
 import threading
 import time
@@ -23,8 +23,6 @@ PATHS = (
 THREADS = 64
 ANSWER_SECONDS = 10
 
-stopped = threading.Event()
-
 
 class Load:
     """Calls the four services in turn. seen: (start, seconds, path, status or what went wrong)."""
@@ -35,19 +33,24 @@ class Load:
         self._numbers = itertools.count()
         self._began = time.monotonic()
         self.seen = []
+        self._stopped = threading.Event()
+        self._threads = [threading.Thread(target=self._call_in_turn) for _ in range(THREADS)]
 
-    def run(self):
-        threads = [threading.Thread(target=self._call_in_turn) for _ in range(THREADS)]
-        for thread in threads:
+    def start(self):
+        for thread in self._threads:
             thread.start()
-        for thread in threads:
+
+    def stop(self):
+        """Wait for the answers that are still to come."""
+        self._stopped.set()
+        for thread in self._threads:
             thread.join()
 
     def _call_in_turn(self):
-        while not stopped.is_set():
+        while not self._stopped.is_set():
             number = next(self._numbers)
             due = self._began + number * self._pause
-            if stopped.wait(max(0, due - time.monotonic())):
+            if self._stopped.wait(max(0, due - time.monotonic())):
                 return
             path = PATHS[number % len(PATHS)]
             outcome = self._call(path)
@@ -80,9 +83,10 @@ def summary(seen):
 
 
 def main():
-    signal.signal(signal.SIGTERM, lambda *_: stopped.set())
-    load = Load(float(sys.argv[1]), sys.stdin.read().strip())
-    load.run()
+    load = Load(float(sys.argv[1]), sys.stdin.readline().strip())
+    load.start()
+    sys.stdin.read()
+    load.stop()
     print(json.dumps(summary(load.seen)))
 
 
