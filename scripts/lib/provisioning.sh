@@ -197,12 +197,20 @@ make_cluster() {
   local version folder
   version=$(postgres_version)
   folder=$(cluster_folder)
-  [[ -d $folder ]] || pg_createcluster "$version" main --locale=C.UTF-8 --encoding=UTF8 -- --data-checksums
+  if [[ ! -d $folder || -e $SETTINGS/cluster.unfinished ]]; then _create_cluster "$version"; fi
   install -D -m 0644 "$CHECKOUT/scripts/lib/postgresql-host.conf" "$folder/conf.d/quartet.conf"
   _write_hba "$folder/pg_hba.conf"
   systemctl enable postgresql
   systemctl restart "postgresql@$version-main"
   wait_until 60 pg_isready --quiet --port="$(postgres_port)"
+}
+
+# One whose creation was interrupted holds nothing, and may not even start.
+_create_cluster() {
+  touch "$SETTINGS/cluster.unfinished"
+  [[ ! -d $(cluster_folder) ]] || pg_dropcluster --stop "$1" main
+  pg_createcluster "$1" main --locale=C.UTF-8 --encoding=UTF8 -- --data-checksums
+  rm "$SETTINGS/cluster.unfinished"
 }
 
 # First come, first served: these lines go before Debian's own.

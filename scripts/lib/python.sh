@@ -52,8 +52,8 @@ _install_service_packages() {
 }
 
 _make_venv() {
-  # a venv of another Python (the system was upgraded) is made anew
-  if [[ $("$VENV/bin/python" -VV 2>/dev/null) != "$("$SYSTEM_PYTHON" -VV)" ]]; then
+  # one of another Python (the system was upgraded), or half of one, is made anew
+  if [[ $("$VENV/bin/python" -VV 2>/dev/null) != "$("$SYSTEM_PYTHON" -VV)" ]] || ! "$VENV/bin/python" -c 'import pip' 2>/dev/null; then
     "$SYSTEM_PYTHON" -m venv --clear "$VENV"
   fi
 }

@@ -23,9 +23,9 @@ switch_to() {
 
 # reload_service SERVICE FROM TO: bring its processes to what `current` leads to.
 # One uWSGI worker after the other, so that nobody waits; the settings of uWSGI are read by its master
-# only, so if they differ it is started anew, while connections wait in the socket.
+# only, so if they differ it is started anew, while connections wait in the socket. So is one that is down.
 reload_service() {
-  if _same_uwsgi_settings "$1" "$2" "$3"; then chain_reload "$1"; else systemctl restart "microservice@$1.service"; fi
+  if is_ready "$1" && _same_uwsgi_settings "$1" "$2" "$3"; then chain_reload "$1"; else systemctl restart "microservice@$1.service"; fi
 }
 
 _same_uwsgi_settings() {
