@@ -17,6 +17,7 @@ source "$CHECKOUT/scripts/lib/packages.sh"
 source "$CHECKOUT/scripts/lib/python.sh"
 source "$CHECKOUT/scripts/lib/secrets.sh"
 source "$CHECKOUT/scripts/lib/databases.sh"
+source "$CHECKOUT/scripts/lib/host_postgres.sh"
 source "$CHECKOUT/scripts/lib/settings.sh"
 source "$CHECKOUT/scripts/lib/commands.sh"
 source "$CHECKOUT/scripts/lib/releases.sh"
@@ -80,12 +81,26 @@ in_service() {
   in_release "$1" "$release" "${@:2}"
 }
 
+# is_migrated SERVICE [RELEASE]
+is_migrated() {
+  local status
+  status=$(in_release "$1" "${2:-$(current_release "$1")}" python -m chassis.migrate "$1" --status 2>/dev/null) &&
+    [[ $status != *missing* ]]
+}
+
 # in_code COMMAND...: run COMMAND as root with the chassis, to make keys.
 in_code() {
   (
     cd "$WWW/microservice1/current" || exit
     env -i PATH="$PWD/venv/bin:/usr/bin:/bin" LANG=C.UTF-8 PYTHONDONTWRITEBYTECODE=1 "$@"
   )
+}
+
+# setting_of SERVICE NAME DEFAULT: from its file of settings.
+setting_of() {
+  local value
+  value=$(sed -n "s/^$2=\"\(.*\)\"$/\1/p" "$SETTINGS/$1.env")
+  printf '%s' "${value:-$3}"
 }
 
 # ---- systemd
@@ -104,7 +119,6 @@ await_ready() { wait_until 30 is_ready "$1"; }
 start_service() {
   local units
   mapfile -t units < <(units_of "$1")
-  systemctl reset-failed "${units[@]}"
   systemctl start "${units[@]}"
   await_ready "$1"
 }
@@ -128,27 +142,4 @@ restart_worker() { systemctl restart "microservice-worker@$1.service"; }
 all_are_ready() {
   local service
   for service in "${SERVICES[@]}"; do is_ready "$service" || return 1; done
-}
-
-# ---- PostgreSQL: Debian's cluster
-
-# The newest version that is installed; its cluster is called main, as Debian does.
-postgres_version() {
-  local newest
-  newest=$(printf '%s\n' /usr/lib/postgresql/*/bin/postgres | sort -V | tail -n 1)
-  newest=${newest#/usr/lib/postgresql/}
-  printf '%s' "${newest%%/*}"
-}
-
-postgres_port() { pg_conftool --short "$(postgres_version)" main show port; }
-
-# as_superuser DATABASE PSQL-OPTION...
-as_superuser() {
-  local database=$1
-  shift
-  (
-    cd / || exit
-    exec runuser -u postgres -- psql --no-psqlrc --quiet --set=ON_ERROR_STOP=1 --port="$(postgres_port)" \
-      --dbname="$database" "$@"
-  )
 }

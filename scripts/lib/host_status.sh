@@ -36,8 +36,6 @@ _since_start() {
   uptime $((${up%.*} - started / 1000000))
 }
 
-_setting_of() { sed -n "s/^$2=\"\(.*\)\"$/\1/p" "$SETTINGS/$1.env" | grep . || echo "$3"; }
-
 _queue() { ss -Hxl src "/run/quartet/$1.sock" | awk '{print $3}'; }
 
 _outbox_age() {
@@ -58,7 +56,7 @@ _show_service() {
   read -r rps errors p95 <<<"${traffic[$service]:-- - -}"
   memory=$(($(_memory_of_unit "microservice@$service.service") + $(_memory_of_unit "microservice-worker@$service.service")))
   _row "$service" "$(current_release "$service")" "$(_since "$service")" "$condition" \
-    "$(_setting_of "$service" PROCESSES 2)x$(_setting_of "$service" THREADS 4)" "$rps" "$errors" "$p95" \
+    "$(setting_of "$service" PROCESSES 2)x$(setting_of "$service" THREADS 4)" "$rps" "$errors" "$p95" \
     "$(_queue "$service")" "$(_outbox_age "$service") s" "$(mebibytes "$memory")"
   if is_unproven "$service"; then say "  its deployment is not finished: scripts/deploy or scripts/rollback $service"; fi
 }

@@ -9,7 +9,11 @@ problems() {
   local port
   ((EUID == 0)) || echo "call it as root: sudo scripts/${0##*/}"
   type -P apt-get >/dev/null || echo "this is neither Debian nor Ubuntu: there is no apt-get"
-  [[ -d /run/systemd/system ]] || echo "systemd does not run this machine; scripts/up needs none"
+  if [[ ! -d /run/systemd/system ]]; then
+    echo "systemd does not run this machine; scripts/up needs none"
+  elif (($(systemctl --version | awk 'NR == 1 {print $2}') < 250)); then
+    echo "this systemd is too old: 250 is needed, Debian 12 has it"
+  fi
   type -P git >/dev/null || echo "git is missing: apt-get install git"
   _git rev-parse --quiet --verify HEAD >/dev/null 2>&1 || echo "$CHECKOUT is no git checkout with a commit: releases are built from commits"
   (($(df --output=avail --block-size=1M "$CHECKOUT" /opt /usr /var 2>/dev/null | tail -n +2 | sort -n | head -n 1) > 1500)) ||
@@ -174,66 +178,6 @@ make_units() {
   systemctl daemon-reload
 }
 
-# ---- PostgreSQL
-
-cluster_folder() { printf '/etc/postgresql/%s/main' "$(postgres_version)"; }
-
-readonly HBA_BEGIN='# quartet: its roles, each on its own database, by password' HBA_END='# quartet: end'
-
-_hba_lines() {
-  local IFS=,
-  printf '%s\nlocal sameuser %s scram-sha-256\n%s\n' "$HBA_BEGIN" "${SERVICES[*]}" "$HBA_END"
-}
-
-has_cluster() {
-  local folder
-  folder=$(cluster_folder)
-  cmp -s "$CHECKOUT/scripts/lib/postgresql-host.conf" "$folder/conf.d/quartet.conf" &&
-    [[ $(sed -n "/^$HBA_BEGIN/,/^$HBA_END/p" "$folder/pg_hba.conf" 2>/dev/null) == "$(_hba_lines)" ]] &&
-    systemctl is-enabled --quiet postgresql && systemctl is-active --quiet "postgresql@$(postgres_version)-main"
-}
-
-make_cluster() {
-  local version folder
-  version=$(postgres_version)
-  folder=$(cluster_folder)
-  if [[ ! -d $folder || -e $SETTINGS/cluster.unfinished ]]; then _create_cluster "$version"; fi
-  install -D -m 0644 "$CHECKOUT/scripts/lib/postgresql-host.conf" "$folder/conf.d/quartet.conf"
-  _write_hba "$folder/pg_hba.conf"
-  systemctl enable postgresql
-  systemctl restart "postgresql@$version-main"
-  wait_until 60 pg_isready --quiet --port="$(postgres_port)"
-}
-
-# One whose creation was interrupted holds nothing, and may not even start.
-_create_cluster() {
-  touch "$SETTINGS/cluster.unfinished"
-  [[ ! -d $(cluster_folder) ]] || pg_dropcluster --stop "$1" main
-  pg_createcluster "$1" main --locale=C.UTF-8 --encoding=UTF8 -- --data-checksums
-  rm "$SETTINGS/cluster.unfinished"
-}
-
-# First come, first served: these lines go before Debian's own.
-_write_hba() { replace_file "$1" < <(_hba_lines; without_hba_lines "$1"); }
-
-without_hba_lines() { sed "/^$HBA_BEGIN/,/^$HBA_END/d" "$1"; }
-
-# replace_file FILE: by what comes on standard input; owner and mode stay.
-replace_file() {
-  cp --preserve=ownership,mode "$1" "$1.new"
-  cat >"$1.new"
-  mv "$1.new" "$1"
-}
-
-has_databases() {
-  local count names
-  names=$(printf ",'%s'" "${SERVICES[@]}")
-  count=$(as_superuser postgres --tuples-only --no-align 2>/dev/null <<SQL
-SELECT count(*) FROM pg_database JOIN pg_roles ON rolname = datname AND datdba = pg_roles.oid WHERE datname IN (${names#,});
-SQL
-  ) && ((count == ${#SERVICES[@]}))
-}
-
 # ---- migrations
 
 has_migrations() {
@@ -241,13 +185,6 @@ has_migrations() {
   for service in "${SERVICES[@]}"; do is_migrated "$service" & pids+=($!); done
   for pid in "${pids[@]}"; do wait "$pid" || result=1; done
   return "$result"
-}
-
-# is_migrated SERVICE [RELEASE]
-is_migrated() {
-  local status
-  status=$(in_release "$1" "${2:-$(current_release "$1")}" python -m chassis.migrate "$1" --status 2>/dev/null) &&
-    [[ $status != *missing* ]]
 }
 
 make_migrations() {
@@ -267,45 +204,15 @@ all_units() {
 has_services() {
   local units
   mapfile -t units < <(all_units)
-  systemctl is-enabled --quiet "${units[@]}" && systemctl is-active --quiet "${units[@]}"
+  # of several units, --quiet would be content with one
+  [[ $(systemctl is-enabled "${units[@]}" 2>/dev/null | sort -u) == enabled &&
+    $(systemctl is-active "${units[@]}" 2>/dev/null | sort -u) == active ]]
 }
 
 make_services() {
   local units
   mapfile -t units < <(all_units)
-  systemctl reset-failed "${units[@]}" 2>/dev/null || true
   systemctl enable --now "${units[@]}"
-}
-
-# ---- Nginx
-
-has_nginx() {
-  local file
-  while read -r file; do
-    _nginx_file "$file" | cmp -s - "/etc/nginx/$file" || return 1
-  done < <(nginx_files)
-  [[ ! -e /etc/nginx/sites-enabled/default ]] &&
-    systemctl is-enabled --quiet nginx && systemctl is-active --quiet nginx
-}
-
-make_nginx() {
-  local file
-  while read -r file; do
-    install -d "/etc/nginx/${file%/*}"
-    _nginx_file "$file" >"/etc/nginx/$file.new"
-    mv "/etc/nginx/$file.new" "/etc/nginx/$file"
-  done < <(nginx_files)
-  rm -f /etc/nginx/sites-enabled/default    # it would answer on port 80
-  nginx -t -q
-  systemctl enable nginx
-  systemctl reload-or-restart nginx
-}
-
-nginx_files() { (cd "$CHECKOUT/nginx" && printf '%s\n' conf.d/*.conf snippets/*.conf); }
-
-# A kernel without IPv6 refuses to listen there.
-_nginx_file() {
-  if [[ -e /proc/net/if_inet6 ]]; then cat "$CHECKOUT/nginx/$1"; else sed '/listen \[::\]/d' "$CHECKOUT/nginx/$1"; fi
 }
 
 # ---- an administrator
