@@ -1,12 +1,11 @@
 # Debian's PostgreSQL: the cluster on a host, how it is asked, and what of it is Quartet's.
 # shellcheck shell=bash disable=SC2153
 
-# The newest version that is installed; its cluster is called main, as Debian does.
+# The version of our cluster, which is called main, as Debian does; at first the newest that is installed.
 postgres_version() {
-  local newest
-  newest=$(printf '%s\n' /usr/lib/postgresql/*/bin/postgres | sort -V | tail -n 1)
-  newest=${newest#/usr/lib/postgresql/}
-  printf '%s' "${newest%%/*}"
+  local found
+  found=$(compgen -G '/etc/postgresql/*/main/conf.d/quartet.conf' || compgen -G '/usr/lib/postgresql/*/bin/postgres') || return
+  sort -V <<<"$found" | tail -n 1 | sed 's|.*/postgresql/\([0-9]*\)/.*|\1|'
 }
 
 postgres_port() { pg_conftool --short "$(postgres_version)" main show port; }
