@@ -86,7 +86,3 @@ def test_a_service_can_write_nothing_but_its_figures_and_its_data(host):
         *inside, "touch", "/run/microservices/microservice2/metrics/x", "/var/lib/microservice2/x"
     )
     host.run("rm", "/run/microservices/microservice2/metrics/x", "/var/lib/microservice2/x")
-
-
-def test_status_is_content(host):
-    assert host.run("scripts/status").returncode == 0
