@@ -1,25 +1,34 @@
 """Migrations: plain SQL files, applied once each, in order, each in a transaction of its own.
 
-    python -m chassis.migrate microservice2
+    python -m chassis.migrate microservice2 [--status]
 
 First the chassis's own (`chassis/migrations`), then the service's (`microservice2/migrations`).
 Files are called `0001_create_products.sql` and only ever add; what was applied is never edited.
+
+The service goes on meanwhile. Whoever waits for a lock holds up all who come after, so a migration
+waits a moment only, lets them by, and tries again.
 """
 
 import argparse
 import hashlib
+import random
 import re
 import sys
+import time
 from dataclasses import dataclass
 from pathlib import Path
 
 import psycopg2
+import psycopg2.errors
 
 from chassis import settings
 
 _ROOT = Path(__file__).resolve().parent.parent
 _NAME = re.compile(r"\d{4}_[a-z0-9_]+\.sql")
 _LOCK = 0x5155_4152_5445_54  # "QUARTET": one migration at a time in one database
+LOCK_TIMEOUT_SECONDS = 0.3  # less than what the services wait for a lock themselves
+LOCK_TRIES = 60
+LONGEST_PAUSE_SECONDS = 1.0
 
 
 class MigrationError(Exception):
@@ -54,8 +63,9 @@ def migrate(connection, migrations, say=print):
     """
     connection.autocommit = True
     with connection.cursor() as cursor:
-        cursor.execute("SET statement_timeout = 0; SET lock_timeout = '5s'")
+        cursor.execute("SET statement_timeout = 0; SET lock_timeout = 0")
         cursor.execute("SELECT pg_advisory_lock(%s)", (_LOCK,))
+        cursor.execute("SET lock_timeout = %s", (f"{LOCK_TIMEOUT_SECONDS}s",))
         try:
             return _apply_missing(cursor, migrations, say)
         finally:
@@ -72,6 +82,27 @@ def _apply_missing(cursor, migrations, say):
         )
         """
     )
+    missing = _missing(cursor, migrations)
+    for migration in missing:
+        _apply_patiently(cursor, migration, say)
+        say(f"applied {migration.name}")
+    return [migration.name for migration in missing]
+
+
+def missing_migrations(connection, migrations):
+    """Return those that were not applied, and change nothing. Raises MigrationError.
+
+    connection: a psycopg2 connection. It is left open, outside of a transaction.
+    """
+    connection.autocommit = True
+    with connection.cursor() as cursor:
+        cursor.execute("SELECT to_regclass('schema_migrations') IS NULL")
+        if cursor.fetchone()[0]:
+            return list(migrations)
+        return _missing(cursor, migrations)
+
+
+def _missing(cursor, migrations):
     cursor.execute("SELECT name, checksum FROM schema_migrations")
     applied = dict(cursor.fetchall())
     for migration in migrations:
@@ -79,14 +110,21 @@ def _apply_missing(cursor, migrations, say):
             raise MigrationError(
                 f"{migration.name} was edited after it had been applied: put it back, add a new one"
             )
-    missing = [migration for migration in migrations if migration.name not in applied]
-    for migration in missing:
-        _apply(cursor, migration)
-        say(f"applied {migration.name}")
-    return [migration.name for migration in missing]
+    return [migration for migration in migrations if migration.name not in applied]
+
+
+def _apply_patiently(cursor, migration, say):
+    for _ in range(LOCK_TRIES):
+        try:
+            return _apply(cursor, migration)
+        except psycopg2.errors.LockNotAvailable:
+            say(f"{migration.name} waits for a lock")
+            time.sleep(random.uniform(0, LONGEST_PAUSE_SECONDS))  # noqa: S311 - not for secrets
+    raise MigrationError(f"{migration.name}: somebody holds a lock that it needs; see pg_locks")
 
 
 def _apply(cursor, migration):
+    """Apply one, or nothing of it. Raises LockNotAvailable if others hold what it needs."""
     cursor.execute("BEGIN")
     try:
         cursor.execute(migration.sql)
@@ -95,6 +133,9 @@ def _apply(cursor, migration):
             (migration.name, migration.checksum),
         )
         cursor.execute("COMMIT")
+    except psycopg2.errors.LockNotAvailable:
+        cursor.execute("ROLLBACK")
+        raise
     except psycopg2.Error as error:
         cursor.execute("ROLLBACK")
         raise MigrationError(f"{migration.name}: {error}") from error
@@ -103,19 +144,31 @@ def _apply(cursor, migration):
 def main():
     parser = argparse.ArgumentParser(prog="chassis.migrate", description=__doc__.partition("\n")[0])
     parser.add_argument("service", choices=settings.SERVICES)
-    service = parser.parse_args().service
+    parser.add_argument("--status", action="store_true", help="only show what is missing")
+    arguments = parser.parse_args()
+    act = _show if arguments.status else _migrate
     try:
-        loaded = settings.load(service)
+        loaded = settings.load(arguments.service)
         password = {"password": loaded.database_password} if loaded.database_password else {}
         connection = psycopg2.connect(loaded.database_url, **password)
         try:
-            done = migrate(connection, migrations_of(service))
+            act(connection, arguments.service)
         finally:
             connection.close()
     except (MigrationError, settings.SettingsError, psycopg2.Error) as error:
         sys.exit(f"migrate: {error}")
-    if not done:
+
+
+def _migrate(connection, service):
+    if not migrate(connection, migrations_of(service)):
         print(f"{service}: nothing to apply")
+
+
+def _show(connection, service):
+    migrations = migrations_of(service)
+    missing = missing_migrations(connection, migrations)
+    for migration in migrations:
+        print(f"{'missing' if migration in missing else 'applied'}  {migration.name}")
 
 
 if __name__ == "__main__":

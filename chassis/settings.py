@@ -27,7 +27,8 @@ class Settings:
     internal_url: where the internal listener is, without a path. connections: how many
     connections to its database each process may hold. threads: how many each process has.
     mail_from: whom e-mails come from, an address or `Name <address>`. images_dir: the folder from
-    which Nginx serves images. crash_point, crash_share: see chassis.crash.
+    which Nginx serves images. notify_socket: see chassis.notify. crash_point, crash_share: see
+    chassis.crash.
     """
 
     name: str
@@ -44,6 +45,7 @@ class Settings:
     smtp_url: str = field(default="", repr=False)
     mail_from: str = DEFAULT_MAIL_FROM
     images_dir: Path | None = None
+    notify_socket: str = ""
     crash_point: str = ""
     crash_share: float = 1.0
 
@@ -81,6 +83,7 @@ def load(name):
             smtp_url=_smtp_url(env),
             mail_from=_mail_from(env),
             images_dir=env.path("IMAGES_DIR", None),
+            notify_socket=env.str("NOTIFY_SOCKET", ""),
             crash_point=env.str("CRASH_POINT", ""),
             crash_share=env.float("CRASH_SHARE", 1.0),
         )

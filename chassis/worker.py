@@ -21,6 +21,7 @@ from chassis import context, crash, idempotency, inbox, logs, metrics, outbox, s
 from chassis.database import listening, transaction
 from chassis.errors import Unavailable
 from chassis.http import CALL_SECONDS, NotCalled, RemoteProblem, ServiceClient
+from chassis.notify import notifier
 from chassis.service import Service
 
 log = logging.getLogger(__name__)
@@ -35,6 +36,7 @@ LONGEST_RETRY_SECONDS = 5.0
 OUR_FAULT_RETRY_SECONDS = 60.0
 TASK_SECONDS = CALL_SECONDS + 1.0
 HOUSEKEEPING_SECONDS = 3600.0
+ROUND_SECONDS = 2 * outbox.LEASE_SECONDS  # a lane that takes longer to go round hangs
 
 
 class Refused(Exception):
@@ -97,6 +99,9 @@ class Worker:
     `threads` how many call it at once. A message that is not answered for five minutes is an error
     in the log, once, and goes on being tried.
     housekeeping: functions without arguments, called once an hour.
+
+    A systemd that wants to know is told each second that all lanes go round; it ends a worker of
+    which it hears nothing.
     """
 
     def __init__(self, service, lanes, housekeeping=()):
@@ -106,6 +111,8 @@ class Worker:
         self._wake = {lane: threading.Event() for lane in self.lanes}
         self._behind = dict.fromkeys(self.lanes, False)  # there was more than one round could take
         self._stop = threading.Event()
+        self._notify = notifier(service.settings.notify_socket)
+        self._last_round = {}  # of each lane, by the monotonic clock
         self._deliveries = metrics.delivery_counter()
         self._overdue = metrics.overdue_counter()
 
@@ -136,15 +143,19 @@ class Worker:
             for lane, deliver in self.lanes.items()
             for _ in range(getattr(deliver, "threads", 1))
         ]
+        self._last_round = dict.fromkeys(self.lanes, time.monotonic())
         for thread in threads:
             thread.start()
+        self._notify("READY=1")
         log.info("worker started", extra={"lanes": sorted(self.lanes)})
         housekeeping_due = time.monotonic()
         while not self._stop.is_set():
+            self._feed_watchdog()
             self._listen(until=housekeeping_due)
             if time.monotonic() >= housekeeping_due and not self._stop.is_set():
                 housekeeping_due = time.monotonic() + HOUSEKEEPING_SECONDS
                 self._keep_house()
+        self._notify("STOPPING=1")
         for thread in threads:
             thread.join()
         self.service.database.close()
@@ -248,6 +259,7 @@ class Worker:
     def _empty_lane(self, lane):
         with self.service.active():
             while not self._stop.is_set():
+                self._last_round[lane] = time.monotonic()
                 self._wake[lane].clear()
                 try:
                     tried = self.step(lane)
@@ -280,6 +292,7 @@ class Worker:
             with listening("outbox") as notified:
                 self._wake_all()
                 while not self._stop.is_set() and time.monotonic() < until:
+                    self._feed_watchdog()
                     for lane in notified(POLL_SECONDS) & self.lanes.keys():
                         self._wake[lane].set()
         except Unavailable as silence:
@@ -288,6 +301,11 @@ class Worker:
         except Exception:  # the lanes go on by their poll
             log.exception("listening failed")
             self._stop.wait(POLL_SECONDS)
+
+    def _feed_watchdog(self):
+        oldest = min(self._last_round.values(), default=time.monotonic())
+        if time.monotonic() - oldest < ROUND_SECONDS:
+            self._notify("WATCHDOG=1")
 
     def _wake_all(self):
         for event in self._wake.values():

@@ -79,6 +79,18 @@ step() {
   fi
 }
 
+# attempt COMMAND...: run COMMAND, and leave in `outcome` how it ended. In a condition, bash would go on
+# after a command that fails, inside of it too.
+attempt() {
+  set +e
+  (
+    set -e
+    "$@"
+  )
+  outcome=$?
+  set -e
+}
+
 step_failed() {
   local title=$1 hint=$2 log=$3 time=$4
   {
@@ -122,10 +134,49 @@ tree_of() {
 
 hash_of() { sha256sum | cut -c1-10; }
 
+# One word for the content of a folder.
+tree_hash() {
+  [[ -d $1 ]] || return 0
+  (cd "$1" && find . -name __pycache__ -prune -o -type f -print0 | sort -z | xargs -0 -r sha256sum) | hash_of
+}
+
+# is_installed: has scripts/install made a host of this machine?
+is_installed() { [[ -e /usr/local/lib/systemd/system/microservices.target ]]; }
+
+# acts_on_host: start, stop, restart, status, logs, token and dead-letters act on the installed host,
+# unless QUARTET_VAR names a stack.
+acts_on_host() { [[ -z ${QUARTET_VAR:-} ]] && is_installed; }
+
 is_service() { [[ " ${SERVICES[*]} " == *" $1 "* ]]; }
+
+# services_named ARGUMENT...: the arguments if there are any, else all services, one a line.
+services_named() {
+  local service
+  (($# > 0)) || set -- "${SERVICES[@]}"
+  for service in "$@"; do
+    is_service "$service" || misused "no service is called $service; there are: ${SERVICES[*]}"
+    printf '%s\n' "$service"
+  done
+}
+
+# one_at_a_time_in FOLDER ARGUMENT...: run this script again under a lock, so that no two change it at once.
+one_at_a_time_in() {
+  [[ -z ${QUARTET_LOCKED:-} ]] || return 0
+  QUARTET_LOCKED=1 exec flock --close "$1" "$0" "${@:2}"
+}
 
 # port_is_taken PORT: does something listen on this loopback port?
 port_is_taken() { (exec 3<>"/dev/tcp/127.0.0.1/$1") 2>/dev/null; }
+
+# http_status PORT PATH: the status of a GET on loopback, 000 if there is no answer.
+http_status() {
+  local status=000
+  {
+    printf 'GET %s HTTP/1.0\r\nHost: localhost\r\n\r\n' "$2" >&3
+    read -r -t 9 _ status _ <&3 || true
+  } 2>/dev/null 3<>"/dev/tcp/127.0.0.1/$1" || true
+  printf '%s' "${status:-000}"
+}
 
 # wait_until SECONDS COMMAND...: try COMMAND until it succeeds or the time is up.
 wait_until() {

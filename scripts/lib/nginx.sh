@@ -5,12 +5,12 @@ nginx_pid() { pid_in "$RUN/nginx.pid" "$VAR/nginx"; }
 
 _nginx() { as_run_user nginx -e "$VAR/log/nginx.log" -p "$VAR/nginx/" -c "$VAR/nginx/nginx.conf" "$@"; }
 
-# Copy nginx/ to var/nginx and fill in what differs between one stack and another.
+# Copy nginx/ to var/nginx, but for what is only a host's, and fill in what differs between stacks.
 _render_nginx() {
   local folder=$1
   as_run_user rm -rf "$folder"
   as_run_user mkdir -p "$folder"
-  tar -C "$CHECKOUT/nginx" -cf - . | as_run_user tar -C "$folder" --no-same-owner -xf -
+  tar -C "$CHECKOUT/nginx" --exclude=./conf.d/service.conf -cf - . | as_run_user tar -C "$folder" --no-same-owner -xf -
   sed -e "s|@HTTP_PORT@|$HTTP_PORT|; s|@INTERNAL_PORT@|$INTERNAL_PORT|; s|@RUN@|$RUN|g" "$CHECKOUT/nginx/embedded.conf" |
     as_run_user tee "$folder/nginx.conf" >/dev/null
 }
@@ -58,14 +58,4 @@ reload_nginx() { _nginx -t -q && _nginx -s reload; }
 stop_nginx() {
   local pid
   if pid=$(nginx_pid); then stop_process nginx "$pid" QUIT 12; fi
-}
-
-# http_status PORT PATH: the status of a GET on loopback, 000 if there is no answer.
-http_status() {
-  local status=000
-  {
-    printf 'GET %s HTTP/1.0\r\nHost: localhost\r\n\r\n' "$2" >&3
-    read -r -t 9 _ status _ <&3 || true
-  } 2>/dev/null 3<>"/dev/tcp/127.0.0.1/$1" || true
-  printf '%s' "${status:-000}"
 }

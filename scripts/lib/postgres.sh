@@ -49,7 +49,7 @@ start_postgres() {
   postgres_pid >/dev/null && return 0
   if [[ ! -d $VAR/postgres ]]; then
     make_secret postgres
-    make_cluster "$VAR/postgres" --username="$SUPERUSER" --auth=scram-sha-256 --pwfile="$VAR/secrets/postgres"
+    make_cluster "$VAR/postgres" --username="$SUPERUSER" --auth=scram-sha-256 --pwfile="$SECRETS/postgres"
   fi
   as_run_user cp "$CHECKOUT/scripts/lib/postgresql.conf" "$VAR/postgres/quartet.conf" 2>/dev/null ||
     as_run_user tee "$VAR/postgres/quartet.conf" <"$CHECKOUT/scripts/lib/postgresql.conf" >/dev/null
@@ -60,37 +60,10 @@ start_postgres() {
 
 stop_postgres() { stop_cluster "$VAR/postgres"; }
 
-# psql as the cluster's superuser; statements come on standard input, so that no password is in `ps`.
-_psql() {
+# as_superuser DATABASE PSQL-OPTION...
+as_superuser() {
   local database=$1
   shift
-  PGPASSWORD=$(<"$VAR/secrets/postgres") "$(postgres_bin "$VAR/postgres")/psql" \
+  PGPASSWORD=$(<"$SECRETS/postgres") "$(postgres_bin "$VAR/postgres")/psql" \
     --no-psqlrc --quiet --set=ON_ERROR_STOP=1 --host="$RUN" --username="$SUPERUSER" --dbname="$database" "$@"
-}
-
-# count_dead_letters SERVICE: how many messages of its outbox were refused for good.
-count_dead_letters() {
-  _psql "$1" --tuples-only --no-align <<<"SELECT count(*) FROM outbox WHERE state = 'dead';"
-}
-
-# make_databases: a database for each service, owned by a role that may connect to no other.
-make_databases() {
-  local service
-  _psql postgres <<<"REVOKE CONNECT, TEMPORARY ON DATABASE postgres, template1 FROM PUBLIC;"
-  for service in "${SERVICES[@]}"; do
-    make_secret "$service.database"
-    _psql postgres <<SQL
-\\set password \`cat "$VAR/secrets/$service.database"\`
-SELECT NOT EXISTS (SELECT FROM pg_roles    WHERE rolname = '$service') AS no_role \\gset
-SELECT NOT EXISTS (SELECT FROM pg_database WHERE datname = '$service') AS no_database \\gset
-\\if :no_role
-CREATE ROLE $service LOGIN;
-\\endif
-ALTER ROLE $service PASSWORD :'password';
-\\if :no_database
-CREATE DATABASE $service OWNER $service;
-\\endif
-REVOKE CONNECT, TEMPORARY ON DATABASE $service FROM PUBLIC;
-SQL
-  done
 }

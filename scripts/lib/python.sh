@@ -37,22 +37,32 @@ _one_at_a_time() {
 
 _install_service_packages() {
   local compiler=''
-  # a venv of another Python (the system was upgraded) is made anew
-  if [[ $("$VENV/bin/python" -VV 2>/dev/null) != "$("$SYSTEM_PYTHON" -VV)" ]]; then
-    "$SYSTEM_PYTHON" -m venv --clear "$VENV"
-  fi
+  _make_venv
   if ! has_uwsgi; then
-    _pip install --only-binary :all: --requirement "$REQUIREMENTS/build.txt"
+    _install_build_packages
     _compile_uwsgi &    # while the other packages are downloaded
     compiler=$!
   fi
   _pip install --only-binary :all: "${SERVICE_LOCKS[@]/#/--requirement=}"
   if [[ -n $compiler ]]; then
     wait "$compiler"
-    "$VENV/bin/python" -m pip install --quiet --no-index --no-deps --force-reinstall "$VENV"/wheels/uwsgi-*.whl
-    _stamp uwsgi "${SERVER_LOCKS[@]}"
+    _install_uwsgi
   fi
   _stamp services "${SERVICE_LOCKS[@]}"
+}
+
+_make_venv() {
+  # one of another Python (the system was upgraded), or half of one, is made anew
+  if [[ $("$VENV/bin/python" -VV 2>/dev/null) != "$("$SYSTEM_PYTHON" -VV)" ]] || ! "$VENV/bin/python" -c 'import pip' 2>/dev/null; then
+    "$SYSTEM_PYTHON" -m venv --clear "$VENV"
+  fi
+}
+
+_install_build_packages() { _pip install --only-binary :all: --requirement "$REQUIREMENTS/build.txt"; }
+
+_install_uwsgi() {
+  "$VENV/bin/python" -m pip install --quiet --no-index --no-deps --force-reinstall "$VENV"/wheels/uwsgi-*.whl
+  _stamp uwsgi "${SERVER_LOCKS[@]}"
 }
 
 # Only what the services use, and barely optimised (its work is input and output): this compiles in

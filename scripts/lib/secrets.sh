@@ -1,21 +1,23 @@
-# Generated secrets: one file each, made once, readable by the run-time user alone, never printed.
+# Generated secrets: one file each, made once, readable by their keeper alone, never printed.
 # shellcheck shell=bash disable=SC2153
+#
+# In the folders SECRETS and KEYS; as_run_user is the keeper: the run-time user of a stack, root on a host.
 
-# make_secret NAME: 32 random bytes in var/secrets/NAME, unless it is there already.
+# make_secret NAME: 32 random bytes in the file of that name, unless it is there already.
 make_secret() {
-  local file=$VAR/secrets/$1
+  local file=$SECRETS/$1
   [[ -s $file ]] && return 0
   # shellcheck disable=SC2016    # expanded by the inner bash
   as_run_user bash -c 'umask 077; head -c 32 /dev/urandom | base64 -w 0 | tr "+/" "-_" | tr -d "=" >"$1.new" && mv "$1.new" "$1"' _ "$file"
 }
 
 # make_keys: a signing key for each service, and the public keys of all.
-make_keys() { in_code python -m chassis.keys "$VAR/keys" "${SERVICES[@]}"; }
+make_keys() { in_code python -m chassis.keys "$KEYS" "${SERVICES[@]}"; }
 
 keys_are_made() {
   local service
-  [[ -s $VAR/keys/jwks.json ]] || return 1
+  [[ -s $KEYS/jwks.json ]] || return 1
   for service in "${SERVICES[@]}"; do
-    [[ -s $VAR/keys/$service.pem ]] || return 1
+    [[ -s $KEYS/$service.pem ]] || return 1
   done
 }

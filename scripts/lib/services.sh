@@ -31,46 +31,20 @@ write_settings() {
 }
 
 _settings_of() {
-  local service=$1 name
-  _setting DATABASE_URL "postgresql://$service@/$service?host=$(url_encoded "$RUN")"
-  _setting DATABASE_PASSWORD_FILE "$VAR/secrets/$service.database"
-  _setting SIGNING_KEY_FILE "$VAR/keys/$service.pem"
-  _setting JWKS_FILE "$VAR/keys/jwks.json"
-  _setting INTERNAL_URL "http://127.0.0.1:$INTERNAL_PORT"
-  _setting PROMETHEUS_MULTIPROC_DIR "$VAR/metrics/$service"
+  local service=$1
+  setting DATABASE_URL "postgresql://$service@/$service?host=$(url_encoded "$RUN")"
+  setting DATABASE_PASSWORD_FILE "$SECRETS/$service.database"
+  setting SIGNING_KEY_FILE "$KEYS/$service.pem"
+  setting JWKS_FILE "$KEYS/jwks.json"
+  setting INTERNAL_URL "http://127.0.0.1:$INTERNAL_PORT"
+  setting PROMETHEUS_MULTIPROC_DIR "$VAR/metrics/$service"
   # glibc keeps a heap for each thread, which grows and is not given back: two for all are enough
-  _setting MALLOC_ARENA_MAX 2
+  setting MALLOC_ARENA_MAX 2
   case $service in
-    microservice2) _setting IMAGES_DIR "$VAR/images" ;;
-    microservice4) _setting SMTP_URL "file://$(url_encoded "$VAR/mail")" ;;
+    microservice2) setting IMAGES_DIR "$VAR/images" ;;
+    microservice4) setting SMTP_URL "file://$(url_encoded "$VAR/mail")" ;;
   esac
-  # what the caller may choose
-  for name in CURRENCY LOG_LEVEL REGISTRATION DATABASE_CONNECTIONS MAIL_FROM PROCESSES THREADS; do
-    if [[ -n ${!name:-} ]]; then _setting "$name" "${!name}"; fi
-  done
-}
-
-_setting() {
-  local value=$2
-  value=${value//\\/\\\\}
-  value=${value//\"/\\\"}
-  value=${value//\$/\\\$}
-  value=${value//\`/\\\`}
-  printf '%s="%s"\n' "$1" "$value"
-}
-
-url_encoded() {
-  local LC_ALL=C text=$1 i character byte
-  for ((i = 0; i < ${#text}; i++)); do
-    character=${text:i:1}
-    case $character in
-      [A-Za-z0-9._~/-]) printf '%s' "$character" ;;
-      *)
-        printf -v byte '%d' "'$character"
-        printf '%%%02X' $((byte & 255))
-        ;;
-    esac
-  done
+  chosen_settings
 }
 
 # ---- processes
@@ -95,8 +69,6 @@ _started_version() { cat "$RUN/$1.version" 2>/dev/null || true; }
 is_current() {
   service_pid "$1" >/dev/null && worker_pid "$1" >/dev/null && [[ $(_started_version "$1") == "$(_version_of "$1")" ]]
 }
-
-migrate() { in_service "$1" python -m chassis.migrate "$1"; }
 
 start_service() {
   local service=$1
@@ -156,6 +128,3 @@ await_ready() {
 }
 
 _is_ready_or_dead() { is_ready "$1" || ! service_pid "$1" >/dev/null; }
-
-# token_for USERNAME: an access token, on standard output.
-token_for() { in_service microservice1 python -m microservice1.commands token "$1"; }

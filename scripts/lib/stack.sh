@@ -1,20 +1,21 @@
 # A whole stack: what scripts/up, down, restart, status, logs and token have in common.
-# shellcheck shell=bash
+# shellcheck shell=bash disable=SC2034
 
 source "$CHECKOUT/scripts/lib/user.sh"
 source "$CHECKOUT/scripts/lib/processes.sh"
 source "$CHECKOUT/scripts/lib/packages.sh"
 source "$CHECKOUT/scripts/lib/python.sh"
 source "$CHECKOUT/scripts/lib/secrets.sh"
+source "$CHECKOUT/scripts/lib/databases.sh"
 source "$CHECKOUT/scripts/lib/postgres.sh"
+source "$CHECKOUT/scripts/lib/settings.sh"
+source "$CHECKOUT/scripts/lib/commands.sh"
 source "$CHECKOUT/scripts/lib/services.sh"
 source "$CHECKOUT/scripts/lib/nginx.sh"
 
-# one_at_a_time ARGUMENT...: run this script again under a lock, so that no two change one stack at once.
-one_at_a_time() {
-  [[ -z ${QUARTET_LOCKED:-} ]] || return 0
-  QUARTET_LOCKED=1 exec flock --close "$VAR/log" "$0" "$@"
-}
+readonly PUBLIC_URL=http://127.0.0.1:$HTTP_PORT
+
+one_at_a_time() { one_at_a_time_in "$VAR/log" "$@"; }
 
 # open_stack: find the folders of a stack that scripts/up has made.
 open_stack() {
@@ -23,20 +24,30 @@ open_stack() {
   find_venv
 }
 
-# services_named ARGUMENT...: the arguments if there are any, else all services, one a line.
-services_named() {
-  local service
-  (($# > 0)) || set -- "${SERVICES[@]}"
-  for service in "$@"; do
-    is_service "$service" || misused "no service is called $service; there are: ${SERVICES[*]}"
-    printf '%s\n' "$service"
-  done
+# restart_service SERVICE: with the code, the settings and the migrations as they are now.
+restart_service() {
+  sync_code
+  stop_service "$1"
+  write_settings "$1"
+  migrate "$1"
+  start_service "$1"
+  await_ready "$1"
 }
 
-is_up() {
-  postgres_pid >/dev/null && nginx_pid >/dev/null || return 1
-  local service
-  for service in "${SERVICES[@]}"; do
-    service_pid "$service" >/dev/null && worker_pid "$service" >/dev/null || return 1
-  done
+require_place() { open_stack; }
+
+# log_files PART: nginx, postgres, a service, or "" for all.
+log_files() {
+  case $1 in
+    '') printf '%s\n' "$VAR"/log/*.log ;;
+    nginx) printf '%s\n' "$VAR"/log/{nginx,access}.log ;;
+    postgres) printf '%s\n' "$VAR/log/postgres.log" ;;
+    *) printf '%s\n' "$VAR/log/$1.log" "$VAR/log/$1.worker.log" ;;
+  esac
+}
+
+# require_running: open the stack, with its database and its front door.
+require_running() {
+  open_stack
+  { postgres_pid && nginx_pid; } >/dev/null || abort "the stack is not up: call scripts/up."
 }

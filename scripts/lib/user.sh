@@ -15,6 +15,8 @@ readonly RUN_USER
 # The real folders; open_folders sets them once they exist.
 VENV=$CHECKOUT/.venv
 RUN=$VAR/run
+SECRETS=$VAR/secrets
+KEYS=$VAR/keys
 CODE=$CHECKOUT
 
 # as_run_user COMMAND...: run COMMAND without root's rights.
@@ -110,6 +112,8 @@ open_folders() {
   VAR=$(readlink -f "$VAR_NAME")
   if code_is_readable; then CODE=$CHECKOUT; else CODE=$VAR/code; fi
   RUN=$(readlink -f "$VAR/run")
+  SECRETS=$VAR/secrets
+  KEYS=$VAR/keys
   if [[ -d $VAR/run && ! -x $VAR/run ]]; then
     abort "$VAR belongs to user $(stat -c %U "$VAR"): call ${0##*/} as that user or as root."
   fi
@@ -125,10 +129,4 @@ sync_code() {
     as_run_user rm -rf "${CODE:?}/$package"
     tar -C "$CHECKOUT" --exclude=__pycache__ -cf - "$package" | as_run_user tar -C "$CODE" --no-same-owner -xf -
   done
-}
-
-# One word for the content of a folder of code.
-tree_hash() {
-  [[ -d $1 ]] || return 0
-  (cd "$1" && find . -name __pycache__ -prune -o -type f -print0 | sort -z | xargs -0 -r sha256sum) | hash_of
 }

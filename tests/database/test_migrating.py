@@ -4,7 +4,7 @@ import psycopg2
 import pytest
 
 from chassis import testing
-from chassis.migrate import Migration, MigrationError, migrate
+from chassis.migrate import Migration, MigrationError, migrate, missing_migrations
 
 FIRST = Migration("test/0001_first.sql", "CREATE TABLE first (id integer)")
 SECOND = Migration("test/0002_second.sql", "CREATE TABLE second (id integer); SELECT 1 / 0")
@@ -67,3 +67,37 @@ def test_two_at_once_apply_it_once(empty):
         thread.join()
 
     assert applied == [FIRST.name]
+
+
+def test_it_waits_for_a_lock_again_and_again(empty):
+    holder, connection, said = empty(), empty(), []
+    silently(connection, FIRST)
+    with holder.cursor() as cursor:
+        cursor.execute("LOCK TABLE first")
+    third = Migration("test/0003_third.sql", "ALTER TABLE first ADD COLUMN name text")
+
+    def let_go_when_it_waits(line):
+        said.append(line)
+        holder.rollback()
+
+    assert migrate(connection, [FIRST, third], say=let_go_when_it_waits) == [third.name]
+    assert said == [f"{third.name} waits for a lock", f"applied {third.name}"]
+
+
+def test_a_lock_that_is_never_given_ends_it_cleanly(empty, monkeypatch):
+    monkeypatch.setattr("chassis.migrate.LOCK_TRIES", 2)
+    holder, connection = empty(), empty()
+    silently(connection, FIRST)
+    with holder.cursor() as cursor:
+        cursor.execute("LOCK TABLE first")
+
+    with pytest.raises(MigrationError, match="somebody holds a lock"):
+        silently(connection, FIRST, Migration("test/0003_third.sql", "DROP TABLE first"))
+
+
+def test_what_is_missing_can_be_seen_without_changing_anything(empty):
+    assert missing_migrations(empty(), [FIRST]) == [FIRST]
+
+    silently(empty(), FIRST)
+
+    assert missing_migrations(empty(), [FIRST, SECOND]) == [SECOND]

@@ -20,6 +20,7 @@ from tests.system.front_door import PROJECT, UWSGI, wait_for
 
 SERVICES = ("microservice1", "microservice2", "microservice3", "microservice4")
 SCRIPTS = sorted(path for path in (PROJECT / "scripts").iterdir() if path.is_file())
+HOST = Path("/usr/local/lib/systemd/system/microservices.target")
 POLICY = Path("/usr/sbin/policy-rc.d")
 NO_CLUSTER = Path("/etc/postgresql-common/createcluster.d/quartet-installs.conf")
 
@@ -68,6 +69,22 @@ def test_every_script_tells_what_it_does_and_does_nothing(script, tmp_path):
     assert answer.stdout.startswith("Summary: ")
     assert "\nUsage: " in answer.stdout
     assert not (tmp_path / "var").exists()
+
+
+@pytest.mark.skipif(HOST.exists(), reason="Quartet is installed on this machine")
+@pytest.mark.parametrize(
+    "script",
+    [
+        *("start", "stop", "releases", "deploy microservice1", "rollback microservice1"),
+        *("migrate microservice1", "scale microservice1 --threads 2"),
+    ],
+)
+def test_a_script_that_needs_a_host_says_how_to_get_one(script):
+    name, *words = script.split()
+    answer = run(PROJECT / "scripts" / name, *words, env=dict(os.environ))
+
+    assert answer.returncode == 1
+    assert "scripts/install" in answer.stderr
 
 
 @pytest.mark.parametrize(
@@ -510,7 +527,7 @@ def bury(stack):
         answer = in_library(
             f"""
             open_stack
-            _psql microservice1 --tuples-only --no-align <<SQL
+            as_superuser microservice1 --tuples-only --no-align <<SQL
             INSERT INTO outbox (lane, subject, message, request_id, state, attempts, last_error)
             VALUES ('microservice4', '{subject}', '{{"specversion": "1.0", "id": "{subject}",
                     "source": "/microservice1", "type": "user.deleted", "subject": "{subject}",
@@ -562,7 +579,7 @@ def test_dead_letters_are_shown_replayed_and_discarded(stack, bury):
 
     gone = stack.script("dead-letters", "replay", "microservice1", first, check=False)
     assert (gone.returncode, gone.stderr) == (1, f"microservice1 has no dead letter {first}.\n")
-    left = "open_stack; _psql microservice1 -At <<<'SELECT count(*) FROM outbox'"
+    left = "open_stack; as_superuser microservice1 -At <<<'SELECT count(*) FROM outbox'"
     wait_for(lambda: in_library(left, **stack.env).stdout == "0\n")
 
 

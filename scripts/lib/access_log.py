@@ -1,0 +1,56 @@
+"""Nginx's access log: what clients and neighbours were answered, a line of JSON each."""
+
+import json
+import os
+from dataclasses import dataclass
+from pathlib import Path
+
+
+@dataclass(frozen=True, slots=True)
+class Answer:
+    """service: `microservice2`. seconds: how long Nginx took for all of it."""
+
+    service: str
+    status: int
+    seconds: float
+
+    @property
+    def is_error(self):
+        return self.status >= 500
+
+
+class AccessLog:
+    """Reads what is written after some place in the file, also when the file is rotated."""
+
+    def __init__(self, path, offset):
+        self._path = Path(path)
+        self._file = self._path.open("rb")
+        self._file.seek(offset)
+        self._rest = b""
+
+    def new_answers(self):
+        """Return the answers of services that were logged since the last call."""
+        lines = self._read()
+        if self._path.stat().st_ino != os.fstat(self._file.fileno()).st_ino:
+            lines += self._read()
+            self._file.close()
+            self._file = self._path.open("rb")
+            self._rest = b""
+            lines += self._read()
+        return [answer for answer in map(answer_of, lines) if answer]
+
+    def _read(self):
+        *lines, self._rest = (self._rest + self._file.read()).split(b"\n")
+        return lines
+
+
+def answer_of(line):
+    """Return the Answer that a line tells of; None if it is of no service."""
+    try:
+        entry = json.loads(line)
+        _, api, service, _ = entry["path"].split("/", 3)
+        if api != "api" or not service.startswith("service"):
+            return None
+        return Answer(f"micro{service}", int(entry["status"]), float(entry["seconds"]))
+    except (ValueError, KeyError, TypeError):
+        return None

@@ -1,0 +1,10 @@
+# Commands of the services themselves, run by in_service: in a stack, or on a host.
+# shellcheck shell=bash
+
+migrate() { in_service "$1" python -m chassis.migrate "$1"; }
+
+# token_for USERNAME: an access token, on standard output.
+token_for() { in_service microservice1 python -m microservice1.commands token "$1"; }
+
+# create_admin USERNAME EMAIL: with the password on standard input; one who exists stays.
+create_admin() { in_service microservice1 python -m microservice1.commands create-admin "$1" "$2"; }

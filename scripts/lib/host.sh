@@ -1,0 +1,146 @@
+# A host that scripts/install has set up: where its parts are, and how they are asked.
+# shellcheck shell=bash disable=SC2034,SC2153
+
+readonly WWW=/opt/www                           # microserviceN/{releases/<id>/,current,previous}
+readonly SETTINGS=/etc/microservices            # microserviceN.env, jwks.json
+readonly SECRETS=$SETTINGS/secrets              # root's alone; systemd hands them out
+readonly KEYS=$SECRETS
+readonly LIBRARY=/usr/lib/quartet               # uwsgi, and the venv that it was compiled in
+readonly VENV=$LIBRARY/build
+readonly UNITS=/usr/local/lib/systemd/system    # /etc/systemd/system stays the operator's
+readonly ACCESS_LOG=/var/log/nginx/quartet.log
+readonly IMAGES=/var/lib/microservice2/images    # as in nginx/conf.d/service.conf
+readonly MAIL=/var/lib/microservice4/mail
+readonly PUBLIC_URL=http://127.0.0.1
+readonly HOST_INTERNAL_PORT=8081                # as in nginx/conf.d/service.conf
+
+source "$CHECKOUT/scripts/lib/packages.sh"
+source "$CHECKOUT/scripts/lib/python.sh"
+source "$CHECKOUT/scripts/lib/secrets.sh"
+source "$CHECKOUT/scripts/lib/databases.sh"
+source "$CHECKOUT/scripts/lib/host_postgres.sh"
+source "$CHECKOUT/scripts/lib/settings.sh"
+source "$CHECKOUT/scripts/lib/commands.sh"
+source "$CHECKOUT/scripts/lib/releases.sh"
+
+# as_run_user COMMAND...: what the libraries shared with scripts/up ask for; here root keeps the files.
+as_run_user() { "$@"; }
+
+require_root() { ((EUID == 0)) || abort "only root can do this: sudo scripts/${0##*/} ..."; }
+
+require_host() {
+  is_installed || abort "Quartet is not installed on this host: call scripts/install."
+  require_root
+}
+
+require_running() { require_host; }
+
+one_at_a_time() { one_at_a_time_in "$WWW" "$@"; }
+
+# ---- logs: the journal has those of the services
+
+require_place() { require_host; }
+
+log_files() {
+  case $1 in
+    nginx) printf '%s\n' /var/log/nginx/error.log "$ACCESS_LOG" ;;
+    postgres) printf '%s\n' /var/log/postgresql/*.log ;;
+  esac
+}
+
+# require_service ARGUMENT: exactly the name of one.
+require_service() {
+  [[ -n ${1:-} ]] || misused "which service? ${SERVICES[*]}"
+  is_service "$1" || misused "no service is called $1; there are: ${SERVICES[*]}"
+}
+
+# ---- commands with a service's rights
+
+# in_release SERVICE RELEASE COMMAND...: run COMMAND as the service's user, with its settings and
+# secrets, in that release (an id).
+in_release() {
+  local service=$1 folder=$WWW/$1/releases/$2 property properties=()
+  shift 2
+  for property in "User=$service" "WorkingDirectory=$folder" "EnvironmentFile=$SETTINGS/$service.env" \
+    "Environment=PATH=$folder/venv/bin:/usr/bin:/bin" Environment=PROMETHEUS_MULTIPROC_DIR=/tmp \
+    "LoadCredential=database_password:$SECRETS/$service.database" \
+    "LoadCredential=signing_key:$SECRETS/$service.pem" \
+    NoNewPrivileges=yes CapabilityBoundingSet= ProtectSystem=strict ProtectHome=yes PrivateTmp=yes PrivateDevices=yes; do
+    properties+=(--property="$property")
+  done
+  # shellcheck disable=SC2016    # expanded by the inner shell
+  systemd-run --quiet --pipe --wait --collect "${properties[@]}" /bin/sh -c '
+    export DATABASE_PASSWORD_FILE="$CREDENTIALS_DIRECTORY/database_password"
+    export SIGNING_KEY_FILE="$CREDENTIALS_DIRECTORY/signing_key"
+    exec "$@"' sh "$@"
+}
+
+# in_service SERVICE COMMAND...: the same in the release that runs.
+in_service() {
+  local release
+  release=$(current_release "$1")
+  in_release "$1" "$release" "${@:2}"
+}
+
+# is_migrated SERVICE [RELEASE]
+is_migrated() {
+  local status
+  status=$(in_release "$1" "${2:-$(current_release "$1")}" python -m chassis.migrate "$1" --status 2>/dev/null) &&
+    [[ $status != *missing* ]]
+}
+
+# in_code COMMAND...: run COMMAND as root with the chassis, to make keys.
+in_code() {
+  (
+    cd "$WWW/microservice1/current" || exit
+    env -i PATH="$PWD/venv/bin:/usr/bin:/bin" LANG=C.UTF-8 PYTHONDONTWRITEBYTECODE=1 "$@"
+  )
+}
+
+# setting_of SERVICE NAME DEFAULT: from its file of settings.
+setting_of() {
+  local value
+  value=$(sed -n "s/^$2=\"\(.*\)\"$/\1/p" "$SETTINGS/$1.env")
+  printf '%s' "${value:-$3}"
+}
+
+# ---- systemd
+
+# main_pid UNIT: its main process, 0 if there is none.
+main_pid() { systemctl show --property=MainPID --value "$1"; }
+
+# units_of SERVICE: all that a service consists of, its socket first.
+units_of() { printf '%s\n' "microservice@$1.socket" "microservice@$1.service" "microservice-worker@$1.service"; }
+
+is_ready() { [[ $(http_status "$HOST_INTERNAL_PORT" "/api/service${1#microservice}/health/ready") == 200 ]]; }
+
+# await_ready SERVICE: 30 s.
+await_ready() { wait_until 30 is_ready "$1"; }
+
+start_service() {
+  local units
+  mapfile -t units < <(units_of "$1")
+  systemctl start "${units[@]}"
+  await_ready "$1"
+}
+
+stop_service() {
+  local units
+  mapfile -t units < <(units_of "$1")
+  systemctl stop "${units[@]}"
+}
+
+# restart_service SERVICE: connections wait in its socket meanwhile.
+restart_service() {
+  systemctl restart "microservice@$1.service"
+  await_ready "$1"
+  restart_worker "$1"
+}
+
+# restart_worker SERVICE: fails if the new one does not start.
+restart_worker() { systemctl restart "microservice-worker@$1.service"; }
+
+all_are_ready() {
+  local service
+  for service in "${SERVICES[@]}"; do is_ready "$service" || return 1; done
+}

@@ -1,0 +1,31 @@
+# Debian's Nginx on a host: its configuration is nginx/conf.d and nginx/snippets, copied as they are.
+# shellcheck shell=bash
+
+has_nginx() {
+  local file
+  while read -r file; do
+    _nginx_file "$file" | cmp -s - "/etc/nginx/$file" || return 1
+  done < <(nginx_files)
+  [[ ! -e /etc/nginx/sites-enabled/default ]] &&
+    systemctl is-enabled --quiet nginx && systemctl is-active --quiet nginx
+}
+
+make_nginx() {
+  local file
+  while read -r file; do
+    install -d "/etc/nginx/${file%/*}"
+    _nginx_file "$file" >"/etc/nginx/$file.new"
+    mv "/etc/nginx/$file.new" "/etc/nginx/$file"
+  done < <(nginx_files)
+  rm -f /etc/nginx/sites-enabled/default    # it would answer on port 80
+  nginx -t -q
+  systemctl enable nginx
+  systemctl reload-or-restart nginx
+}
+
+nginx_files() { (cd "$CHECKOUT/nginx" && printf '%s\n' conf.d/*.conf snippets/*.conf); }
+
+# A kernel without IPv6 refuses to listen there.
+_nginx_file() {
+  if [[ -e /proc/net/if_inet6 ]]; then cat "$CHECKOUT/nginx/$1"; else sed '/listen \[::\]/d' "$CHECKOUT/nginx/$1"; fi
+}

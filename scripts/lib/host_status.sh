@@ -1,0 +1,82 @@
+# scripts/status of a host: each service with its release and its traffic.
+# shellcheck shell=bash disable=SC2034,SC2153
+
+declare -A traffic=()    # service -> "RPS ERRORS P95"
+
+_row() { printf '%-14s %-26s %8s  %-9s %-5s %6s %6s %6s %6s %7s %10s\n' "$@"; }
+
+_read_traffic() {
+  local service rest
+  while read -r service rest; do traffic[$service]=$rest; done < <(
+    "$SYSTEM_PYTHON" "$CHECKOUT/scripts/lib/traffic.py" "$ACCESS_LOG" "${SERVICES[@]}"
+  )
+}
+
+# A word for how a service is; what is not well makes the whole unhealthy.
+_condition() {
+  local service=$1
+  if ! systemctl is-active --quiet "microservice@$service.service"; then
+    echo down
+  elif ! systemctl is-active --quiet "microservice-worker@$service.service"; then
+    echo "no worker"
+  elif is_ready "$service"; then
+    echo yes
+  else
+    echo no
+  fi
+}
+
+# Since when `current` leads where it leads.
+_since() { uptime $(($(date +%s) - $(stat -c %Y "$WWW/$1/current"))); }
+
+_since_start() {
+  local up started
+  started=$(systemctl show --property=ActiveEnterTimestampMonotonic --value "$1")
+  read -r up _ </proc/uptime
+  uptime $((${up%.*} - started / 1000000))
+}
+
+_queue() { ss -Hxl src "/run/quartet/$1.sock" | awk '{print $3}'; }
+
+_outbox_age() {
+  as_superuser "$1" --tuples-only --no-align 2>/dev/null <<<"
+    SELECT coalesce(extract(epoch FROM now() - min(created_at)), 0)::integer FROM outbox WHERE state = 'waiting';" || echo '?'
+}
+
+_memory_of_unit() {
+  local pid
+  pid=$(main_pid "$1")
+  if ((pid)); then memory_of "$pid"; else echo 0; fi
+}
+
+_show_service() {
+  local service=$1 condition rps errors p95 memory
+  condition=$(_condition "$service")
+  if [[ $condition != yes ]]; then healthy=false; fi
+  read -r rps errors p95 <<<"${traffic[$service]:-- - -}"
+  memory=$(($(_memory_of_unit "microservice@$service.service") + $(_memory_of_unit "microservice-worker@$service.service")))
+  _row "$service" "$(current_release "$service")" "$(_since "$service")" "$condition" \
+    "$(setting_of "$service" PROCESSES 2)x$(setting_of "$service" THREADS 4)" "$rps" "$errors" "$p95" \
+    "$(_queue "$service")" "$(_outbox_age "$service") s" "$(mebibytes "$memory")"
+  if is_unproven "$service"; then say "  its deployment is not finished: scripts/deploy or scripts/rollback $service"; fi
+}
+
+_show_server() {
+  local name=$1 unit=$2
+  if systemctl is-active --quiet "$unit"; then
+    _row "$name" '' "$(_since_start "$unit")" yes '' '' '' '' '' '' "$(mebibytes "$(_memory_of_unit "$unit")")"
+  else
+    healthy=false
+    _row "$name" '' - down '' '' '' '' '' '' -
+  fi
+}
+
+show_status() {
+  local service
+  _read_traffic
+  _row SERVICE RELEASE SINCE READY PROC REQ/S ERRORS "P95 MS" QUEUE OUTBOX MEMORY
+  for service in "${SERVICES[@]}"; do _show_service "$service"; done
+  _show_server nginx nginx.service
+  _show_server postgresql "postgresql@$(postgres_version)-main.service"
+  show_dead_letters
+}

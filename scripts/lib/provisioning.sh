@@ -1,0 +1,225 @@
+# The parts of a host, each with a pair of functions: has_X succeeds if nothing is to be done, make_X
+# does it, and may be repeated at any time.
+# shellcheck shell=bash disable=SC2153
+
+# ---- what the machine must be before anything is done
+
+# problems: what only the operator can mend, one sentence a line.
+problems() {
+  local port
+  ((EUID == 0)) || echo "call it as root: sudo scripts/${0##*/}"
+  type -P apt-get >/dev/null || echo "this is neither Debian nor Ubuntu: there is no apt-get"
+  if [[ ! -d /run/systemd/system ]]; then
+    echo "systemd does not run this machine; scripts/up needs none"
+  elif (($(systemctl --version | awk 'NR == 1 {print $2}') < 250)); then
+    echo "this systemd is too old: 250 is needed, Debian 12 has it"
+  fi
+  type -P git >/dev/null || echo "git is missing: apt-get install git"
+  _git rev-parse --quiet --verify HEAD >/dev/null 2>&1 || echo "$CHECKOUT is no git checkout with a commit: releases are built from commits"
+  (($(df --output=avail --block-size=1M "$CHECKOUT" /opt /usr /var 2>/dev/null | tail -n +2 | sort -n | head -n 1) > 1500)) ||
+    echo "less than 1.5 GB of disk are free"
+  for port in 80 "$HOST_INTERNAL_PORT"; do
+    if port_is_taken "$port" && ! _is_nginx_on "$port"; then echo "port $port is taken by another program than Nginx: see ss -ltnp"; fi
+  done
+}
+
+# Who listens is told to root alone; that Nginx does is enough.
+_is_nginx_on() { ss -Hltnp "sport = :$1" 2>/dev/null | grep -q '"nginx"'; }
+
+# ---- packages
+
+has_packages() { [[ -z $(missing_packages; _missing_on_a_host) ]]; }
+
+_missing_on_a_host() {
+  type -P logrotate >/dev/null || [[ -x /usr/sbin/logrotate ]] || echo logrotate
+  type -P ss >/dev/null || echo iproute2
+}
+
+make_packages() {
+  local missing
+  mapfile -t missing < <(missing_packages; _missing_on_a_host)
+  install_packages "${missing[@]}"
+}
+
+# ---- users and folders
+
+has_users() {
+  local service
+  for service in "${SERVICES[@]}"; do
+    getent passwd "$service" >/dev/null && [[ -d $WWW/$service/releases ]] || return 1
+  done
+  [[ -d $SECRETS ]]
+}
+
+make_users() {
+  local service
+  for service in "${SERVICES[@]}"; do
+    getent passwd "$service" >/dev/null ||
+      useradd --system --user-group --home-dir /nonexistent --no-create-home --shell /usr/sbin/nologin "$service"
+    mkdir -p "$WWW/$service/releases"
+  done
+  mkdir -p "$LIBRARY" "$SECRETS"
+  chmod 0700 "$SECRETS"
+}
+
+# ---- uWSGI, and a first release of each service
+
+has_software() {
+  local service
+  has_uwsgi && [[ -x $LIBRARY/uwsgi ]] || return 1
+  for service in "${SERVICES[@]}"; do [[ -d $WWW/$service/current/ ]] || return 1; done
+}
+
+make_software() {
+  local service steps=()
+  _make_venv
+  _install_build_packages
+  if ! has_uwsgi || [[ ! -x $LIBRARY/uwsgi ]]; then
+    _make_uwsgi & steps+=($!)
+  fi
+  for service in "${SERVICES[@]}"; do _first_release "$service"; done
+  together "${steps[@]}"
+}
+
+_make_uwsgi() {
+  _compile_uwsgi
+  _install_uwsgi
+  install -m 0755 "$VENV/bin/uwsgi" "$LIBRARY/uwsgi.new"
+  mv "$LIBRARY/uwsgi.new" "$LIBRARY/uwsgi"
+}
+
+_first_release() {
+  local release
+  [[ -d $WWW/$1/current/ ]] && return 0
+  release=$(release_of HEAD)
+  build_release "$1" HEAD "$release"
+  point "$1" current "$release"
+}
+
+# ---- secrets and settings
+
+has_secrets() {
+  local service
+  for service in "${SERVICES[@]}"; do [[ -s $SECRETS/$service.database ]] || return 1; done
+  [[ -s $SECRETS/admin.password ]] && keys_are_made && cmp -s "$SECRETS/jwks.json" "$SETTINGS/jwks.json"
+}
+
+make_secrets() {
+  local service
+  for service in "${SERVICES[@]}"; do make_secret "$service.database"; done
+  make_secret admin.password
+  keys_are_made || make_keys
+  publish_keys
+}
+
+# publish_keys: the public ones, where every service reads them; in one step, for they are read at any time.
+publish_keys() {
+  install -m 0644 "$SECRETS/jwks.json" "$SETTINGS/jwks.json.new"
+  mv "$SETTINGS/jwks.json.new" "$SETTINGS/jwks.json"
+}
+
+has_settings() {
+  local service
+  for service in "${SERVICES[@]}"; do [[ -s $SETTINGS/$service.env ]] || return 1; done
+}
+
+# A file that is there is the operator's, and stays.
+make_settings() {
+  local service
+  for service in "${SERVICES[@]}"; do
+    [[ -s $SETTINGS/$service.env ]] || write_settings "$service"
+  done
+}
+
+# write_settings SERVICE: with what the caller has chosen.
+write_settings() {
+  local file=$SETTINGS/$1.env
+  _first_settings "$1" >"$file.new"
+  chown "root:$1" "$file.new"
+  chmod 0640 "$file.new"
+  mv "$file.new" "$file"
+}
+
+_first_settings() {
+  echo "# Settings of $1; README.md explains them. After a change: scripts/restart $1"
+  setting DATABASE_URL "postgresql://$1@/$1?host=/run/postgresql&port=$(_cluster_port)"
+  setting JWKS_FILE "$SETTINGS/jwks.json"
+  setting INTERNAL_URL "http://127.0.0.1:$HOST_INTERNAL_PORT"
+  # glibc keeps a heap for each thread, which grows and is not given back: two for all are enough
+  setting MALLOC_ARENA_MAX 2
+  case $1 in
+    microservice2) setting IMAGES_DIR "$IMAGES" ;;
+    microservice4) setting SMTP_URL "${SMTP_URL:-file://$MAIL}" ;;
+  esac
+  chosen_settings
+}
+
+# Debian's first cluster has 5432; another one may be there already.
+_cluster_port() { postgres_port 2>/dev/null || echo 5432; }
+
+# ---- units
+
+unit_files() { (cd "$CHECKOUT/systemd" && find -- * ! -type d ! -name tmpfiles.conf) | sort; }
+
+has_units() {
+  local unit
+  cmp -s "$CHECKOUT/systemd/tmpfiles.conf" /etc/tmpfiles.d/quartet.conf || return 1
+  for unit in $(unit_files); do
+    cmp -s "$CHECKOUT/systemd/$unit" "$UNITS/$unit" || return 1
+  done
+}
+
+make_units() {
+  local unit
+  install -D -m 0644 "$CHECKOUT/systemd/tmpfiles.conf" /etc/tmpfiles.d/quartet.conf
+  for unit in $(unit_files); do
+    install -D -m 0644 "$CHECKOUT/systemd/$unit" "$UNITS/$unit"
+  done
+  systemd-tmpfiles --create quartet.conf
+  systemctl daemon-reload
+}
+
+# ---- migrations
+
+has_migrations() {
+  local service pid pids=() result=0
+  for service in "${SERVICES[@]}"; do is_migrated "$service" & pids+=($!); done
+  for pid in "${pids[@]}"; do wait "$pid" || result=1; done
+  return "$result"
+}
+
+make_migrations() {
+  local service steps=()
+  for service in "${SERVICES[@]}"; do migrate "$service" & steps+=($!); done
+  together "${steps[@]}"
+}
+
+# ---- services
+
+all_units() {
+  local service
+  printf '%s\n' microservices.target
+  for service in "${SERVICES[@]}"; do units_of "$service"; done
+}
+
+has_services() {
+  local units
+  mapfile -t units < <(all_units)
+  # of several units, --quiet would be content with one
+  [[ $(systemctl is-enabled "${units[@]}" 2>/dev/null | sort -u) == enabled &&
+    $(systemctl is-active "${units[@]}" 2>/dev/null | sort -u) == active ]]
+}
+
+make_services() {
+  local units
+  mapfile -t units < <(all_units)
+  systemctl enable --now "${units[@]}"
+}
+
+# ---- an administrator
+
+has_administrator() {
+  [[ $(as_superuser microservice1 --tuples-only --no-align <<<"SELECT EXISTS (SELECT FROM users WHERE role = 'admin');" 2>/dev/null) == t ]]
+}
+
+make_administrator() { create_admin admin admin@quartet.invalid <"$SECRETS/admin.password"; }

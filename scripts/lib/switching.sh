@@ -1,0 +1,66 @@
+# From one release of a service to another, without a lost request.
+# shellcheck shell=bash disable=SC2153
+#
+# try_release SERVICE RELEASE: does it start in its sandbox, and answer on a socket of its own?
+try_release() {
+  local service=$1 release=$2 result=0
+  in_release "$service" "$release" python -c "import $service.worker"
+  point "$service" candidate "$release"
+  systemctl restart "microservice-candidate@$service" &&
+    "$SYSTEM_PYTHON" "$CHECKOUT/scripts/lib/try_release.py" "/run/microservices/$service/candidate.sock" \
+      "/api/service${service#microservice}" || result=1
+  systemctl stop "microservice-candidate@$service"
+  if ((result != 0)); then journalctl --unit="microservice-candidate@$service" --since=-2min --no-pager --output=cat | tail -n 15; fi
+  rm -f "$WWW/$service/candidate"
+  return "$result"
+}
+
+# switch_to SERVICE RELEASE: from now on new processes are of that release.
+switch_to() {
+  point "$1" current "$2"
+  sync --file-system "$WWW/$1"
+}
+
+# reload_service SERVICE FROM TO: bring its processes to what `current` leads to.
+# One uWSGI worker after the other, so that nobody waits; the settings of uWSGI are read by its master
+# only, so if they differ it is started anew, while connections wait in the socket. So is one that is down.
+reload_service() {
+  if is_ready "$1" && _same_uwsgi_settings "$1" "$2" "$3"; then chain_reload "$1"; else systemctl restart "microservice@$1.service"; fi
+}
+
+_same_uwsgi_settings() {
+  cmp -s "$WWW/$1/releases/$2/chassis/uwsgi.ini" "$WWW/$1/releases/$3/chassis/uwsgi.ini" &&
+    cmp -s "$WWW/$1/releases/$2/$1/uwsgi.ini" "$WWW/$1/releases/$3/$1/uwsgi.ini"
+}
+
+# chain_reload SERVICE: each worker ends its requests and makes room for a new one.
+chain_reload() {
+  local master workers
+  master=$(main_pid "microservice@$1.service")
+  workers=$(_children_of "$master")
+  # shellcheck disable=SC2016    # expanded by the inner shell
+  timeout 5 sh -c 'echo c >"$0"' "/run/microservices/$1/fifo"
+  wait_until 60 _are_replaced "$1" "$master" "$workers"
+  [[ $(main_pid "microservice@$1.service") == "$master" ]]
+}
+
+_children_of() { cat "/proc/$1/task/"*/children 2>/dev/null || true; }
+
+# _are_replaced SERVICE MASTER WORKERS: none of these is left; or the master is gone, which is no success.
+_are_replaced() {
+  local worker children
+  [[ $(main_pid "microservice@$1.service") == "$2" ]] || return 0
+  children=" $(_children_of "$2") "
+  for worker in $3; do
+    [[ $children != *" $worker "* ]] || return 1
+  done
+}
+
+# go_back SERVICE RELEASE: at once, since what runs is bad: all its processes end, connections wait.
+go_back() {
+  switch_to "$1" "$2"
+  systemctl restart "microservice@$1.service"
+  await_ready "$1"
+  restart_worker "$1"
+  rm -f "$WWW/$1/proven"
+}

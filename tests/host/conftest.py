@@ -1,0 +1,110 @@
+"""A machine that `scripts/install` has made a host, once for all tests of this run."""
+
+import json
+import os
+import subprocess
+import time
+from contextlib import contextmanager
+from dataclasses import dataclass
+
+import pytest
+
+from tests.host.machine import a_machine
+
+SUITE = os.environ.get("QUARTET_SUITE", "bookworm")
+RATE = float(os.environ.get("QUARTET_RATE", "200"))  # requests a second
+
+
+@dataclass(frozen=True)
+class Installation:
+    """How the first `scripts/install` on the bare machine went."""
+
+    seconds: float
+    output: str
+
+
+@dataclass
+class Load:
+    """A steady stream of so many requests a second. What it has seen is here once it has ended."""
+
+    rate: float
+    requests: int = 0
+    failed: int = 0
+    failures: list = ()
+    p50: float = 0
+    p99: float = 0
+    longest: float = 0
+
+
+@pytest.fixture(scope="session")
+def bare_machine():
+    if os.geteuid():
+        pytest.skip("only root can boot machines")
+    with a_machine(SUITE) as machine:
+        yield machine
+
+
+@pytest.fixture(scope="session")
+def installation(bare_machine):
+    started = time.monotonic()
+    output = bare_machine.output("scripts/install")
+    return Installation(time.monotonic() - started, output)
+
+
+@pytest.fixture(scope="session")
+def host(bare_machine, installation):
+    """The machine, installed and running."""
+    return bare_machine
+
+
+@pytest.fixture
+def under_load(host):
+    """Returns a context manager: requests come while its body runs. Yields a Load to read after."""
+
+    @contextmanager
+    def loaded():
+        load = Load(RATE)
+        command = host.command("python3", "tests/host/load.py", str(RATE))
+        token = host.output("scripts/token")
+        pipes = {"stdin": subprocess.PIPE, "stdout": subprocess.PIPE, "text": True}
+        with subprocess.Popen(command, **pipes) as client:
+            client.stdin.write(f"{token}\n")
+            client.stdin.flush()
+            time.sleep(3)
+            try:
+                yield load
+                time.sleep(2)
+            finally:
+                client.stdin.close()
+                vars(load).update(json.loads(client.stdout.read()))
+
+    return loaded
+
+
+@pytest.fixture
+def a_release(host):
+    """Returns a function that commits a change of a file, new or not. Returns the commit.
+
+    Afterwards the checkout is as it was.
+    """
+    begun_at = host.output("git", "rev-parse", "HEAD")
+
+    def changed(file, old, new):
+        path = host.root / "root/quartet" / file
+        text = path.read_text() if old else ""
+        assert old in text, f"{file} has no {old!r}"
+        path.write_text(text.replace(old, new, 1))
+        return host.commit(f"change {file}")
+
+    yield changed
+    host.run("git", "reset", "--quiet", "--hard", begun_at)
+
+
+@pytest.fixture
+def release_of(host):
+    """Returns a function that tells which release of a service `current` leads to."""
+
+    def release(service):
+        return host.output("readlink", f"/opt/www/{service}/current").removeprefix("releases/")
+
+    return release

@@ -1,0 +1,108 @@
+"""What the scripts of the checkout tell of the host, and do to it, besides deploying."""
+
+import json
+
+import pytest
+
+
+def test_status_is_content(host):
+    answer = host.run("scripts/status")
+
+    assert answer.returncode == 0
+    for part in ("microservice1", "microservice4", "nginx", "postgresql"):
+        assert f"\n{part}" in answer.stdout
+
+
+def test_a_service_that_is_down_makes_status_fail(host):
+    host.run("systemctl", "stop", "microservice-worker@microservice3")
+
+    answer = host.run("scripts/status", check=False)
+
+    assert answer.returncode == 1
+    assert "no worker" in answer.stdout
+    host.run("scripts/start", "microservice3")
+    assert host.run("scripts/status").returncode == 0
+
+
+def test_all_migrations_are_applied(host):
+    answer = host.output("scripts/migrate", "--status", "microservice3")
+
+    assert "applied  microservice3/0001_create_orders.sql" in answer
+    assert "missing" not in answer
+    assert "nothing to apply" in host.output("scripts/migrate", "microservice3")
+
+
+def test_an_administrator_is_made_and_can_be_given_a_token(host):
+    made = host.run(
+        "scripts/admin", "create", "ada", "ada@example.com", stdin="correct horse battery\n"
+    )
+
+    assert "created the administrator ada" in made.stdout
+    assert host.output("scripts/token", "ada").startswith("eyJ")
+
+
+def test_a_weak_password_makes_nobody(host):
+    answer = host.run(
+        "scripts/admin", "create", "eve", "eve@example.com", stdin="short\n", check=False
+    )
+
+    assert answer.returncode == 1
+    assert "password" in answer.stdout
+
+
+def test_the_journal_has_a_line_for_each_request(host):
+    host.run(
+        "python3",
+        "-c",
+        "import urllib.request as u; u.urlopen('http://127.0.0.1/api/service2/products')",
+    )
+
+    lines = host.output("scripts/logs", "microservice2", "-n", "5").splitlines()
+
+    assert any(json.loads(line).get("route") == "/products" for line in lines if line[0] == "{")
+
+
+@pytest.mark.parametrize(
+    ("part", "said"), [("nginx", "==> /var/log/nginx/"), ("postgres", "database system is ready")]
+)
+def test_the_servers_have_their_logs_in_files(host, part, said):
+    assert said in host.output("scripts/logs", part, "-n", "100")
+
+
+def test_what_runs_is_not_deployed_again(host, release_of):
+    assert "nothing was changed" in host.output("scripts/deploy", "microservice4")
+
+
+def test_a_dry_run_of_a_deployment_changes_nothing(host, a_release, release_of):
+    before = release_of("microservice4")
+    a_release("microservice4/__init__.py", '"""', '"""Drier. ')
+
+    answer = host.output("scripts/deploy", "--dry-run", "microservice4")
+
+    assert f"would go from {before}" in answer
+    assert release_of("microservice4") == before
+
+
+@pytest.mark.parametrize(
+    ("words", "status", "said"),
+    [
+        (("deploy",), 2, "which service"),
+        (("deploy", "microservice9"), 2, "no service is called"),
+        (("deploy", "microservice1", "no-such-branch"), 1, "no commit"),
+        (("rollback", "microservice1", "no-such-release"), 1, "has no release"),
+        (("scale", "microservice1", "--processes", "0"), 2, "from 1 to 64"),
+        (("scale", "microservice1", "--processes", "64"), 1, "PostgreSQL allows"),
+    ],
+    ids=lambda value: " ".join(value) if isinstance(value, tuple) else None,
+)
+def test_what_cannot_be_done_is_refused_with_a_reason(host, words, status, said):
+    answer = host.run(f"scripts/{words[0]}", *words[1:], check=False)
+
+    assert answer.returncode == status
+    assert said in answer.stdout
+
+
+def test_what_the_importer_needs_is_there(host):
+    answer = host.output("scripts/import-trade", "tests/data/sample-trade.csv")
+
+    assert "Reconciled to the penny" in answer

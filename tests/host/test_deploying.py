@@ -1,0 +1,128 @@
+"""Releases come and go under a steady load, and nobody is refused."""
+
+import time
+
+import pytest
+
+
+def test_a_good_release_takes_over(host, under_load, a_release, release_of):
+    commit = a_release("microservice2/__init__.py", '"""', '"""Newer. ')
+
+    with under_load() as load:
+        host.run("scripts/deploy", "--watch", "5", "microservice2")
+
+    assert release_of("microservice2").endswith(commit[:10])
+    assert (load.failed, load.failures) == (0, [])
+
+
+def test_rolling_back_loses_nothing_either(host, under_load, a_release, release_of):
+    before = release_of("microservice2")
+    a_release("microservice2/__init__.py", '"""', '"""Newest. ')
+    host.run("scripts/deploy", "--watch", "1", "microservice2")
+    assert release_of("microservice2") != before
+
+    with under_load() as load:
+        host.run("scripts/rollback", "microservice2")
+
+    assert release_of("microservice2") == before
+    assert (load.failed, load.failures) == (0, [])
+
+
+@pytest.mark.parametrize(
+    ("file", "old", "new", "said"),
+    [
+        ("microservice2/app.py", '"""', 'import nothing_of_that_name\n"""', "No module named"),
+        ("microservice2/worker.py", '"""', 'import nothing_of_that_name\n"""', "No module named"),
+        ("microservice2/migrations/9999_fail.sql", "", "SELECT 1 / 0;", "division by zero"),
+        ("microservice2/migrations/0003_create_sales.sql", "CREATE", "--\nCREATE", "was edited"),
+        ("requirements/microservice2.txt", "sha256:", "sha256:0", "hash"),
+    ],
+    ids=[
+        "does not import",
+        "worker does not import",
+        "fails to migrate",
+        "edits a migration",
+        "does not build",
+    ],
+)
+def test_a_bad_release_never_takes_a_request(
+    host, under_load, a_release, release_of, file, old, new, said
+):
+    before = release_of("microservice2")
+    a_release(file, old, new)
+
+    with under_load() as load:
+        answer = host.run("scripts/deploy", "microservice2", check=False)
+
+    assert answer.returncode == 1
+    assert said in answer.stdout
+    assert release_of("microservice2") == before
+    assert (load.failed, load.failures) == (0, [])
+
+
+def test_one_that_turns_bad_is_rolled_back(host, under_load, a_release, release_of):
+    before = release_of("microservice2")
+    a_release(
+        "microservice2/logic.py",
+        "def list_products(",
+        "def list_products(*_):\n    1 / 0\n\n\ndef old_(",
+    )
+
+    with under_load() as load:
+        started = time.monotonic()
+        answer = host.run("scripts/deploy", "microservice2", check=False)
+        took = time.monotonic() - started
+
+    assert answer.returncode == 1
+    assert "answers were errors" in answer.stdout
+    assert release_of("microservice2") == before
+    assert {outcome for _, outcome in load.failures} == {500}
+    assert took < 60
+
+
+def test_a_deployment_that_was_killed_is_finished_by_the_next(host, a_release, release_of):
+    before = release_of("microservice2")
+    commit = a_release("microservice2/__init__.py", '"""', '"""Newest of all. ')
+    host.run(
+        "timeout",
+        "--signal=KILL",
+        "15",
+        "scripts/deploy",
+        "--watch",
+        "60",
+        "microservice2",
+        check=False,
+    )
+
+    assert "not finished" in host.output("scripts/releases", "microservice2")
+    host.run("scripts/deploy", "--watch", "1", "microservice2")
+
+    assert release_of("microservice2").endswith(commit[:10])
+    assert "not finished" not in host.output("scripts/releases", "microservice2")
+    host.run("scripts/rollback", "microservice2")
+    assert release_of("microservice2") == before
+
+
+def test_scaling_loses_nothing(host, under_load):
+    with under_load() as load:
+        host.run("scripts/scale", "microservice2", "--processes", "3")
+
+    master = host.output("systemctl", "show", "-P", "MainPID", "microservice@microservice2")
+    assert len(host.output("pgrep", "-P", master).split()) == 3
+    assert (load.failed, load.failures) == (0, [])
+    host.run("scripts/scale", "microservice2", "--processes", "2")
+
+
+@pytest.mark.parametrize(
+    "command",
+    [
+        ("scripts/restart", "microservice2"),
+        ("systemctl", "reload", "nginx"),
+    ],
+    ids=["restart", "nginx reload"],
+)
+def test_nobody_is_refused_meanwhile(host, under_load, command):
+    with under_load() as load:
+        host.run(*command)
+
+    assert (load.failed, load.failures) == (0, [])

@@ -1,0 +1,64 @@
+"""Processes and machines die, and nobody has to come by."""
+
+import time
+
+import pytest
+
+SERVING_SECONDS = 1.5
+
+
+def seconds_until(host, *command, most=60):
+    """Return how long it takes until a command in the machine succeeds."""
+    started = time.monotonic()
+    while host.run(*command, check=False).returncode:
+        assert time.monotonic() - started < most, command
+    return time.monotonic() - started
+
+
+def asked(path):
+    question = (
+        "import sys, urllib.request as u; u.urlopen('http://127.0.0.1' + sys.argv[1], timeout=9)"
+    )
+    return ("python3", "-c", question, path)
+
+
+@pytest.mark.parametrize("service", ["microservice1", "microservice3"])
+def test_a_killed_master_is_back_at_once(host, service):
+    host.run("systemctl", "kill", "--kill-whom=main", "--signal=KILL", f"microservice@{service}")
+
+    # a question that comes right away waits in the socket, and is answered
+    path = f"/api/service{service[-1]}/health/ready"
+    assert seconds_until(host, *asked(path)) < SERVING_SECONDS
+
+
+def test_a_killed_worker_is_back(host):
+    unit = "microservice-worker@microservice3"
+    host.run("systemctl", "kill", "--kill-whom=main", "--signal=KILL", unit)
+
+    assert seconds_until(host, "systemctl", "is-active", "--quiet", unit) < 5
+
+
+def test_a_worker_that_hangs_is_replaced_by_the_watchdog(host):
+    unit = "microservice-worker@microservice4"
+    pid = host.output("systemctl", "show", "-P", "MainPID", unit)
+    host.run("kill", "-STOP", pid)
+
+    seconds_until(host, "sh", "-c", f"test $(systemctl show -P MainPID {unit}) != {pid}")
+    assert "atchdog" in host.output("journalctl", "--unit", unit, "--no-pager", "-n", "20")
+
+
+def test_stopping_and_starting_keeps_the_socket(host):
+    host.run("scripts/stop", "microservice2")
+    assert host.run(*asked("/api/service2/health/ready"), check=False).returncode
+
+    host.run("scripts/start", "microservice2")
+    assert host.run(*asked("/api/service2/health/ready")).returncode == 0
+
+
+def test_a_machine_that_lost_its_power_comes_back_by_itself(host):
+    host.lose_power()
+    host.boot()
+
+    assert seconds_until(host, "scripts/status") < 30
+    assert host.output("systemctl", "--failed", "--no-legend") == ""
+    assert "nothing was changed" in host.output("scripts/install")

@@ -1,0 +1,88 @@
+"""From a bare Debian to a host that has taken its first order, by one command."""
+
+import re
+
+UNITS = [
+    f"{unit}@microservice{number}.service"
+    for unit in ("microservice", "microservice-worker", "microservice-candidate")
+    for number in range(1, 5)
+]
+EXPOSURE = {**dict.fromkeys(UNITS, 1.0), "nginx.service": 1.5}
+
+
+def postgres_unit(host):
+    version = host.output("ls", "/usr/lib/postgresql")
+    return f"postgresql@{version}-main.service"
+
+
+def test_one_command_leads_to_the_first_order(installation):
+    assert "ordered       order 1," in installation.output
+    assert "order.confirmed.eml" in installation.output
+    assert installation.seconds < 180
+
+
+def test_a_second_install_changes_nothing(host):
+    made = ["/etc", "/opt/www", "/usr/lib/quartet", "/usr/local/lib/systemd"]
+    before = host.output("find", *made, "-printf", "%p %T@ %i\n")
+
+    answer = host.output("scripts/install")
+
+    assert "nothing was changed" in answer
+    assert host.output("find", *made, "-printf", "%p %T@ %i\n") == before
+
+
+def test_checking_finds_what_is_missing_and_mends_nothing(host):
+    assert host.run("scripts/install", "--check").returncode == 0
+    host.run("rm", "/etc/nginx/snippets/headers.conf")
+
+    found = host.run("scripts/install", "--check", check=False)
+
+    assert found.returncode == 1
+    assert "Nginx on port 80" in found.stdout
+    assert "PostgreSQL" not in found.stdout
+    assert host.run("ls", "/etc/nginx/snippets/headers.conf", check=False).returncode != 0
+    assert "Nginx on port 80" in host.output("scripts/install")
+
+
+def test_no_unit_is_more_exposed_than_it_may_be(host):
+    figures = EXPOSURE | {postgres_unit(host): 2.5}
+    for unit, most in figures.items():
+        scored = host.output("systemd-analyze", "security", "--no-pager", unit)
+        exposure = float(re.search(r"exposure level for \S+: ([\d.]+)", scored)[1])
+        assert exposure <= most, unit
+
+
+def test_systemd_has_nothing_to_complain_of(host):
+    units = [*UNITS, "microservice@microservice1.socket", "microservices.target", "nginx.service"]
+
+    said = host.output("systemd-analyze", "verify", "--man=no", *units, postgres_unit(host))
+
+    assert said == ""
+
+
+def test_a_service_reads_its_own_secrets_and_no_others(host):
+    as_service = ("runuser", "-u", "microservice2", "--")
+    for file in ("secrets/microservice2.pem", "secrets/admin.password", "microservice1.env"):
+        answer = host.run(*as_service, "cat", f"/etc/microservices/{file}", check=False)
+        assert "Permission denied" in answer.stdout
+
+    answer = host.run(*as_service, "psql", "-d", "microservice3", "-c", "SELECT 1", check=False)
+    assert answer.returncode != 0
+
+
+def test_a_service_can_write_nothing_but_its_figures_and_its_data(host):
+    pid = host.output("systemctl", "show", "-P", "MainPID", "microservice@microservice2")
+    inside = ("nsenter", "-t", pid, "-m", "setpriv", "--reuid=microservice2", "--clear-groups")
+    for place in (
+        "/opt/www/microservice2/current/x",
+        "/etc/x",
+        "/var/tmp/../x",
+        "/root/x",
+        "/run/x",
+    ):
+        assert host.run(*inside, "touch", place, check=False).returncode != 0, place
+
+    host.run(
+        *inside, "touch", "/run/microservices/microservice2/metrics/x", "/var/lib/microservice2/x"
+    )
+    host.run("rm", "/run/microservices/microservice2/metrics/x", "/var/lib/microservice2/x")

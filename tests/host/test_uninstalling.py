@@ -1,0 +1,28 @@
+"""What was installed can be taken off again. These tests come last: they leave a bare machine."""
+
+
+def test_data_outlive_the_installation(host):
+    users = "SELECT count(*) FROM users"
+    count = ("runuser", "-u", "postgres", "--", "psql", "-At", "-d", "microservice1", "-c", users)
+    before = host.output(*count)
+
+    host.run("scripts/uninstall")
+
+    assert host.run("ls", "/opt/www/microservice1", check=False).returncode != 0
+    assert host.output("sh", "-c", "ps ax | grep -c [u]wsgi || true") == "0"
+    assert host.output(*count) == before
+    host.run("scripts/install")
+    assert int(host.output(*count)) >= int(before)
+
+
+def test_erasing_leaves_nothing(host):
+    host.run("scripts/uninstall", "--erase")
+
+    for place in (
+        "/etc/microservices",
+        "/opt/www/microservice1",
+        "/usr/lib/quartet",
+        "/run/quartet",
+    ):
+        assert host.run("ls", place, check=False).returncode != 0, place
+    assert host.run("getent", "passwd", "microservice1", check=False).returncode != 0
