@@ -15,7 +15,6 @@ import time
 from contextlib import contextmanager
 
 import requests
-from requests.adapters import HTTPAdapter
 from requests.structures import CaseInsensitiveDict
 
 from chassis import context, crash, metrics, wire
@@ -34,6 +33,8 @@ DEADLINE_HEADER = "X-Request-Timeout"  # seconds left, as "2.750"
 REPEATABLE = frozenset({"GET", "PUT", "DELETE"})
 _OUR_FAULT = frozenset({400, 401, 403})
 _UNDECIDED = frozenset({408, 425, 429})
+# A fresh token that has expired comes of clocks that disagree, which passes: no mistake of ours.
+_UNDECIDED_CODES = frozenset({None, "no_route", "token_expired"})
 
 
 class RemoteProblem(Problem):
@@ -196,9 +197,7 @@ class ServiceClient:
         if 200 <= status < 300:
             return body
         code = body.get("code") if isinstance(body, dict) else None
-        definite = (
-            400 <= status < 500 and status not in _UNDECIDED and code not in (None, "no_route")
-        )
+        definite = 400 <= status < 500 and status not in _UNDECIDED and code not in _UNDECIDED_CODES
         if definite and isinstance(code, str):
             raise RemoteProblem(self.neighbour, status, body)
         raise NeighbourUnavailable(
@@ -223,11 +222,3 @@ def _pause_asked_for(answer):
     """The seconds of `Retry-After`, as far as they are sensible. Nobody here sends a date."""
     seconds = answer.headers.get("Retry-After", "")
     return min(int(seconds), LONGEST_PAUSE_SECONDS) if re.fullmatch("[0-9]{1,9}", seconds) else 0
-
-
-def connections():
-    """Return the connections to neighbours of one service, kept open and shared by its threads.
-
-    A requests.Session around them would keep cookies, follow redirects and look for proxies.
-    """
-    return HTTPAdapter()

@@ -3,9 +3,9 @@
 from contextlib import contextmanager
 
 from chassis import context
+from chassis.connections import connections
 from chassis.database import Pool
 from chassis.guard import guards
-from chassis.http import connections
 from chassis.tokens import Signer, Verifier
 
 

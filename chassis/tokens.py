@@ -7,6 +7,7 @@ never followed.
 
 import hmac
 import json
+import math
 import re
 import secrets
 import threading
@@ -72,13 +73,16 @@ class Signer:
         return self._sign(claims, USER_TYPE, USER_TOKEN_SECONDS)
 
     def service_token(self, audience):
-        """Return a token that names us to the service `audience`; kept for half its life."""
-        token, fresh_until = self._service_tokens.get(audience, (None, 0))
-        if time.monotonic() >= fresh_until:
-            fresh_until = time.monotonic() + SERVICE_TOKEN_SECONDS / 2
+        """Return a token that names us to the service `audience`; kept for half its life.
+
+        By the wall clock, as the token says it: after a step of that, the old one is of no use.
+        """
+        now = time.time()
+        token, signed_at = self._service_tokens.get(audience, (None, math.inf))
+        if not signed_at <= now < signed_at + SERVICE_TOKEN_SECONDS / 2:
             claims = {"sub": self._name, "aud": audience}
             token = self._sign(claims, SERVICE_TYPE, SERVICE_TOKEN_SECONDS)
-            self._service_tokens[audience] = token, fresh_until
+            self._service_tokens[audience] = token, now
         return token
 
     def secret(self, purpose):
@@ -142,6 +146,8 @@ class Verifier:
                 return _service(claims, issuer), claims["exp"]
         except jwt.ExpiredSignatureError as error:
             raise TokenExpired from error
+        except jwt.ImmatureSignatureError as error:  # our clock is slow: as if theirs were
+            raise TokenExpired("The access token is not valid yet") from error
         except (jwt.PyJWTError, ValueError, TypeError) as error:
             raise Unauthenticated("The access token is not valid") from error
         raise Unauthenticated("The access token is of a kind that is not accepted here")

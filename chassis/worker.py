@@ -2,13 +2,15 @@
 
 A service's worker is a table of lanes, each with the function that delivers one of its messages:
 
-    run("microservice3", {"microservice4": EventsTo("microservice4"), "saga": advance_order})
+    run("microservice3", {"saga": Parallel(finish, 3), "microservice4": EventsTo("microservice4")})
 
-Each lane has a thread of its own, so a neighbour that hangs holds up nobody else's messages, and no
-neighbour gets more than one call at a time from one worker. It wakes by LISTEN/NOTIFY, with a poll
-each second behind it, and any number of workers of one service may run at once.
+Each lane has threads of its own, so a neighbour that hangs holds up nobody else's messages, and
+only so many calls to it are under way at once. They wake by LISTEN/NOTIFY, with a poll each second
+behind it, and any number of workers of one service may run at once. After an outage the lanes catch
+up in the order of the table: while an earlier one is behind, the later ones take a round at times.
 """
 
+import itertools
 import logging
 import random
 import signal
@@ -24,10 +26,12 @@ from chassis.service import Service
 
 log = logging.getLogger(__name__)
 
-BATCH = 64
+BATCH = 64  # messages that one call may carry
+SHARE = 16  # messages that a thread takes to deliver one by one: the others find some as well
 POLL_SECONDS = 1.0
 GATHER_SECONDS = 1.0  # between two rounds: what comes in it goes together; the first goes at once
 FIRST_RETRY_SECONDS = 0.1
+ROUNDS_GIVEN_AWAY = 5  # of a lane while an earlier one is behind
 LONGEST_RETRY_SECONDS = 5.0
 OUR_FAULT_RETRY_SECONDS = 60.0
 TASK_SECONDS = CALL_SECONDS + 1.0
@@ -61,6 +65,20 @@ class EventsTo:
         self._client.send_events([message.body for message in messages])
 
 
+class Parallel:
+    """Delivers messages by a function, as many at once as there are `threads`.
+
+    Messages of one subject still go one after the other.
+    """
+
+    def __init__(self, deliver, threads):
+        self._deliver = deliver
+        self.threads = threads
+
+    def __call__(self, message):
+        self._deliver(message)
+
+
 def retry_after(attempts):
     """Return how many seconds to wait after so many tries: exponential, capped, with full jitter.
 
@@ -73,12 +91,13 @@ def retry_after(attempts):
 class Worker:
     """Empties the lanes of one service's outbox.
 
-    lanes: {lane: function of an outbox.Message}. A function returns when the message is done;
-    it raises Refused for a dead letter, Unavailable to be tried again soon, NotCalled for the same
-    without counting an attempt, and anything else is a mistake of ours, logged and tried again each
-    minute, so that a mended one heals by itself. It may have a method `together` for several
-    messages at once; if that raises, they go one by one. A message that is not answered for five
-    minutes is an error in the log, once, and goes on being tried.
+    lanes: {lane: function of an outbox.Message}, the most important first. A function returns when
+    the message is done; it raises Refused for a dead letter, Unavailable to be tried again soon,
+    NotCalled for the same without counting an attempt, and anything else is a mistake of ours,
+    logged and tried again each minute, so that a mended one heals by itself. It may have a method
+    `together` for several messages in one call (if that raises, they go one by one), and say by
+    `threads` how many call it at once. A message that is not answered for five minutes is an error
+    in the log, once, and goes on being tried.
     housekeeping: functions without arguments, called once an hour.
 
     A systemd that wants to know is told each second that all lanes go round; it ends a worker of
@@ -90,6 +109,7 @@ class Worker:
         self.lanes = dict(lanes)
         self._housekeeping = [_forget_old_events, _forget_old_keys, *housekeeping]
         self._wake = {lane: threading.Event() for lane in self.lanes}
+        self._behind = dict.fromkeys(self.lanes, False)  # there was more than one round could take
         self._stop = threading.Event()
         self._notify = notifier(service.settings.notify_socket)
         self._last_round = {}  # of each lane, by the monotonic clock
@@ -97,10 +117,10 @@ class Worker:
         self._overdue = metrics.overdue_counter()
 
     def step(self, lane):
-        """Deliver what is due in one lane, up to BATCH messages. Returns how many were tried."""
+        """Deliver what is due in one lane, some messages of it. Returns how many were tried."""
         leased_until = time.monotonic() + outbox.LEASE_SECONDS
         with transaction() as tx:
-            messages = outbox.lease_messages(tx, lane, BATCH)
+            messages = outbox.lease_messages(tx, lane, self._most_at_a_time(lane))
         crash.point("leased")
         outcomes = self._deliver_together(lane, messages)
         if outcomes is None:
@@ -120,7 +140,8 @@ class Worker:
         """Work until `stop` is called, then finish what is in hand."""
         threads = [
             threading.Thread(target=self._empty_lane, args=(lane,), name=lane)
-            for lane in self.lanes
+            for lane, deliver in self.lanes.items()
+            for _ in range(getattr(deliver, "threads", 1))
         ]
         self._last_round = dict.fromkeys(self.lanes, time.monotonic())
         for thread in threads:
@@ -145,13 +166,17 @@ class Worker:
         self._stop.set()
         self._wake_all()
 
+    def _most_at_a_time(self, lane):
+        return BATCH if hasattr(self.lanes[lane], "together") else SHARE
+
     def _deliver_together(self, lane, messages):
         """Deliver all messages by one call. Returns their outcomes, None: go one by one."""
         together = getattr(self.lanes[lane], "together", None)
         if together is None or len(messages) < 2:
             return None
+        batch = context.new_request_id()
         try:
-            with context.work(request=context.new_request_id(), seconds=TASK_SECONDS):
+            with context.work(request=batch, seconds=TASK_SECONDS):
                 together(messages)
         except NotCalled as silence:
             outcome = "not_called"
@@ -161,6 +186,9 @@ class Worker:
             return None
         else:
             outcome = "delivered"
+            for message in messages:
+                with context.caused_by(request=message.request_id, trace=message.traceparent):
+                    log.info("delivered", extra=_about(message, batch=batch))
         self._deliveries.labels(lane=lane, outcome=outcome).inc(len(messages))
         return [outcome] * len(messages)
 
@@ -183,6 +211,7 @@ class Worker:
         ):
             try:
                 self.lanes[message.lane](message)
+                log.info("delivered", extra=_about(message))
             except Refused as refusal:
                 outcome = "refused"
                 self._bury(message, str(refusal))
@@ -242,10 +271,20 @@ class Worker:
                     log.exception("lane failed", extra={"lane": lane})
                     tried = 0
                     self._stop.wait(POLL_SECONDS)
+                self._behind[lane] = tried == self._most_at_a_time(lane)
                 if not tried:
                     self._wake[lane].wait(POLL_SECONDS)
-                elif tried < BATCH:
+                elif not self._behind[lane]:
                     self._stop.wait(GATHER_SECONDS)
+                self._give_way(lane)
+
+    def _give_way(self, lane):
+        """Leave the neighbours, the database and the processor to the lanes before this one."""
+        earlier = list(itertools.takewhile(lambda other: other != lane, self.lanes))
+        for _ in range(ROUNDS_GIVEN_AWAY):
+            if self._stop.is_set() or not any(self._behind[other] for other in earlier):
+                return
+            self._stop.wait(GATHER_SECONDS)
 
     def _listen(self, until):
         """Wake each lane that is notified, until it is time for something else."""

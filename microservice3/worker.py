@@ -1,10 +1,10 @@
 """The worker: brings orders to their end, and tells the others what happened to them."""
 
-from chassis.worker import EventsTo, run
+from chassis.worker import EventsTo, Parallel, run
 from microservice3.logic import saga
 
 LANES = {
-    saga.LANE: saga.finish,
+    saga.LANE: Parallel(saga.finish, threads=3),
     **{neighbour: EventsTo(neighbour) for neighbour in saga.EVERYBODY},
 }
 

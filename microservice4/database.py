@@ -202,7 +202,8 @@ def suppress_queued(tx, user_id, reason):
     )
 
 
-def record_sent(tx, notification_id):
+def record_sent(tx, event_id):
+    """Note that an event's e-mail was taken; noted already, nothing changes."""
     tx.queue(
         """
         UPDATE notifications
@@ -210,9 +211,10 @@ def record_sent(tx, notification_id):
                attempts = attempts + 1,
                last_error = NULL,
                sent_at = now()
-         WHERE id = %(id)s
+         WHERE event_id = %(event_id)s
+           AND sent_at IS NULL
         """,
-        id=notification_id,
+        event_id=event_id,
     )
 
 

@@ -1,10 +1,10 @@
 """The worker: hands the e-mails that wait to the mail server."""
 
-from chassis.worker import run
+from chassis.worker import Parallel, run
 from microservice4.logic import sending
 from microservice4.logic.addressing import LANE
 
-LANES = {LANE: sending.send}
+LANES = {LANE: Parallel(sending.send, threads=3)}
 
 
 def main():

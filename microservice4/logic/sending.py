@@ -5,12 +5,18 @@ from chassis.database import transaction
 from microservice4 import clients, database
 from microservice4.errors import MailRefused, MailServerUnavailable
 
+# The events whose e-mails were taken, and the database was not told yet: one a thread. A database
+# can be unable to write for an hour, as on a full disk: nobody shall get an e-mail at each try.
+_taken = set()
+
 
 def send(message):
     """Send the e-mail that a message of the outbox stands for, unless nobody waits for it any more.
 
-    A definite refusal is an end as well. Raises MailServerUnavailable to be called again.
+    A definite refusal is an end as well. Raises MailServerUnavailable to be called again. No other
+    e-mail goes out until it is written down what became of the last.
     """
+    _write_down_what_was_taken()
     notification = _if_queued(wire.loads(message.body)["notification_id"])
     if notification is None:
         return
@@ -25,8 +31,15 @@ def send(message):
         raise
     else:
         crash.point("mailed")
+        _taken.add(notification.event_id)
+        _write_down_what_was_taken()
+
+
+def _write_down_what_was_taken():
+    for event_id in tuple(_taken):  # of other threads too: noting it twice changes nothing
         with transaction() as tx:
-            database.record_sent(tx, notification.id)
+            database.record_sent(tx, event_id)
+        _taken.discard(event_id)
 
 
 def _if_queued(notification_id):

@@ -32,6 +32,8 @@ def _show(report):
     for operation, answers in report["answers"].items():
         print(f"  {operation:10} {dict(answers.most_common())}")
     print(f"faults: {dict(report['faults'])}")
+    for kind, reason in report["faults_left_out"].items():
+        print(f"LEFT OUT: {kind}, because {reason}")
     print(f"calls hit by the network: {dict(report['calls_hit_by_the_network'])}")
     print(f"orders ended {report['seconds_until_orders_ended']} s after the last fault,")
     print(f"messages were delivered after {report['seconds_until_messages_were_delivered']} s")

@@ -13,6 +13,8 @@ from contextlib import ExitStack
 from dataclasses import asdict
 
 from tests.chaos.checker import check
+from tests.chaos.clocks import Clocks
+from tests.chaos.disk import SmallDisk
 from tests.chaos.history import History, calls
 from tests.chaos.nemesis import SERVICES, Nemesis, schedule
 from tests.chaos.postbox import Postbox
@@ -24,7 +26,6 @@ from tests.stack import free_ports, running_stack
 END_SECONDS = 15.0  # from the last fault healed to the end of every order
 DELIVERY_SECONDS = 120.0  # and until every event and e-mail is where it belongs
 PROGRESS_SECONDS = 10
-_SENDER_FROZEN = ("freeze_worker", "microservice4")
 
 
 def run(*, seed, seconds, rate, folder, say=print):
@@ -40,11 +41,14 @@ def run(*, seed, seconds, rate, folder, say=print):
         parts.callback(_keep_logs, stack, folder / f"{name}.logs")
         proxy = parts.enter_context(Proxy(stack.internal_url, seed))
         postbox = parts.enter_context(Postbox(*free_ports(1)))
-        _reroute(stack, proxy, postbox)
+        disk, clocks = parts.enter_context(SmallDisk(stack)), Clocks(stack)
+        _reroute(stack, proxy, postbox, clocks)
         history = parts.enter_context(History(folder / f"{name}.history.jsonl"))
         shop = Shop(stack, history, seed)
-        nemesis, workload = Nemesis(stack, proxy), Workload(shop, rate, seed)
+        nemesis, workload = Nemesis(stack, proxy, disk, clocks), Workload(shop, rate, seed)
         say(f"orders take {', '.join(_abilities(shop)) or 'neither points nor keys'}")
+        for kind, reason in nemesis.left_out.items():
+            say(f"LEFT OUT: {kind}, because {reason}")
         _break_under_load(nemesis, workload, history, schedule(seed, seconds), seconds, say)
         say("healed; waiting for quiet")
         mailed = len(postbox.events)
@@ -52,7 +56,7 @@ def run(*, seed, seconds, rate, folder, say=print):
         world = read_world(
             stack,
             mails=list(postbox.events),
-            repeats_excused=_repeats_excused(nemesis),
+            repeats_excused=nemesis.worker_deaths["microservice4"],
             late=late,
         )
     report = {
@@ -68,6 +72,7 @@ def run(*, seed, seconds, rate, folder, say=print):
         "e_mails_after_the_last_fault": len(world.mails) - mailed,
         "e_mails_again": len(world.mails) - len(set(world.mails)),
         "faults": nemesis.injected,
+        "faults_left_out": nemesis.left_out,
         "calls_hit_by_the_network": proxy.hits,
         "seconds_until_orders_ended": orders_ended,
         "seconds_until_messages_were_delivered": messages_delivered,
@@ -81,14 +86,17 @@ def run(*, seed, seconds, rate, folder, say=print):
     return report
 
 
-def _reroute(stack, proxy, postbox):
-    """Let all services call each other through the proxy, and send e-mails to the postbox."""
+def _reroute(stack, proxy, postbox, clocks):
+    """Let all services call each other through the proxy, send e-mails to the postbox, and read
+    clocks of their own."""
     for service in SERVICES:
         settings = stack.var / f"env/{service}.env"
         with settings.open("a") as file:
             file.write(f'INTERNAL_URL="http://127.0.0.1:{proxy.port}"\n')
             if service == "microservice4":
                 file.write(f'SMTP_URL="{postbox.url}"\n')
+            for name, value in clocks.settings(service).items():
+                file.write(f'{name}="{value}"\n')
         stack.function("stop_service", service)
         stack.function("start_service", service)
     for service in SERVICES:
@@ -138,15 +146,6 @@ def _await_quiet(stack):
             break
         time.sleep(0.25)
     return orders_ended, passed, late
-
-
-def _repeats_excused(nemesis):
-    """How many e-mails may have come again: one each time that their sender could not note it."""
-    silenced = sum(
-        fault.target == "postgres" or (fault.kind, fault.target) == _SENDER_FROZEN
-        for _, fault in nemesis.told
-    )
-    return silenced + nemesis.worker_deaths["microservice4"]
 
 
 def _abilities(shop):

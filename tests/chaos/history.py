@@ -123,6 +123,8 @@ class Client:
         about = (number, self.name, operation, arguments)
         self._history.write("invoke", *about)
         outcome, answer = self._answer(method, path, token, body, headers)
+        if answer.get("status") == 401:
+            self._renewal_due = 0.0  # a clock was wrong, when we logged in or now
         self._history.write(outcome, *about, answer)
         return outcome, answer.get("body")
 

@@ -3,7 +3,7 @@
     faults = schedule(seed=7, seconds=60)     # the same seed, the same schedule
     Nemesis(stack, proxy).run(faults, started)
 
-Two faults at most are at work at once: one of a process or of the database, one of the network.
+Two faults at most are at work at once: one of the network, one of anything else.
 """
 
 import os
@@ -18,6 +18,8 @@ from pathlib import Path
 
 from chassis import crash
 from tests.chaos import proxy
+from tests.chaos.world import count_under_way
+from tests.processes import children
 
 SERVICES = ("microservice1", "microservice2", "microservice3", "microservice4")
 POSTGRES = "postgres"
@@ -32,23 +34,34 @@ PROCESS_FAULTS = {
     "stop_postgres": (2, (0.5, 5.0)),
     "crash_postgres": (2, (0.0, 0.5)),
     "freeze_postgres": (2, (0.5, 7.0)),
+    "fill_disk_of_postgres": (1, (0.5, 6.0)),  # its log finds no room: it panics
+    "fill_data_disk_of_postgres": (1, (0.5, 6.0)),  # its log does: what needs more room is refused
+    "step_clock": (3, (2.0, 8.0)),
     **{f"crash_{point}": (1, (2.0, 6.0)) for point in crash.POINTS},
 }
+DISK_FAULTS = ("fill_disk_of_postgres", "fill_data_disk_of_postgres")
+CLOCK_FAULTS = ("step_clock",)
 CRASH_SHARE = 0.2  # of the times at which a process comes to its crash point
 _TARGETS = {"crash_answered": ("microservice3",), "crash_mailed": ("microservice4",)}
+CLOCK_STEPS = (2, 15, 120, 3600)  # seconds, forward or back
 NETWORK_SECONDS = (2.0, 8.0)
+RECOVERY_SECONDS = 60
 PAUSE_SECONDS = (0.5, 4.0)
 
 
 @dataclass(frozen=True)
 class Fault:
-    """at: seconds after the start. target: a service, or postgres. share: of calls (network)."""
+    """at: seconds after the start. target: a service, or postgres. share: of calls (network).
+
+    step: by how many seconds a clock is fast, or slow if it is negative.
+    """
 
     at: float
     kind: str
     target: str
     seconds: float
     share: float = 0.0
+    step: int = 0
 
     @property
     def is_of_the_network(self):
@@ -76,7 +89,13 @@ def _process_fault(chance, at):
     weights = [weight for weight, _ in PROCESS_FAULTS.values()]
     [kind] = chance.choices(list(PROCESS_FAULTS), weights)
     target = POSTGRES if kind.endswith(POSTGRES) else chance.choice(_TARGETS.get(kind, SERVICES))
-    return Fault(round(at, 2), kind, target, round(chance.uniform(*PROCESS_FAULTS[kind][1]), 2))
+    return Fault(
+        at=round(at, 2),
+        kind=kind,
+        target=target,
+        seconds=round(chance.uniform(*PROCESS_FAULTS[kind][1]), 2),
+        step=chance.choice((1, -1)) * chance.choice(CLOCK_STEPS) if kind == "step_clock" else 0,
+    )
 
 
 def _network_fault(chance, at):
@@ -91,15 +110,24 @@ def _network_fault(chance, at):
 
 
 class Nemesis:
-    """Injects faults into a stack whose calls go through a proxy.
+    """Injects faults into a stack whose calls go through a proxy, with a disk and clocks to break.
 
-    `injected` counts faults by kind, `worker_deaths` those of outbox workers by service. `troubles`
-    tells what could not be done as scheduled: then the run proves nothing.
+    `injected` counts faults by kind, `worker_deaths` those of outbox workers by service. `left_out`
+    are kinds of which this machine is not capable, {kind: reason}; the schedule stays the same.
+    `troubles` tells what could not be done as scheduled: then the run proves nothing.
     """
 
-    def __init__(self, stack, network):
+    def __init__(self, stack, network, disk, clocks):
         self._stack = stack
         self._network = network
+        self._disk = disk
+        self._clocks = clocks
+        self.left_out = {
+            kind: part.missing
+            for kinds, part in ((DISK_FAULTS, disk), (CLOCK_FAULTS, clocks))
+            for kind in kinds
+            if part.missing
+        }
         self._run = (stack.var / "run").resolve()
         self._frozen = []
         self.injected = Counter()
@@ -124,14 +152,19 @@ class Nemesis:
         for service in SERVICES:
             self._network.mend_calls(service)
         self._thaw()
-        if not self._pid("postmaster"):
-            self._stack.function("start_postgres")
+        if not self._disk.missing:
+            self._disk.free()
+        self._bring_postgres_back()
         for service in SERVICES:
+            if not self._clocks.missing:
+                self._clocks.step(service, 0)
             self._keep_alive(service, 0)
 
     def _work(self, faults, started):
         for fault in faults:
             time.sleep(max(0.0, started + fault.at - time.monotonic()))
+            if fault.kind in self.left_out:
+                continue
             self.injected[fault.kind] += 1
             self.told.append((round(time.monotonic() - started, 2), fault))
             try:
@@ -164,11 +197,11 @@ class Nemesis:
         self._freeze([self._pid(f"{fault.target}.worker")], fault.seconds)
 
     def _kill_uwsgi_worker(self, fault):
-        os.kill(self._one_of(_children(self._pid(fault.target)), fault), signal.SIGKILL)
+        os.kill(self._one_of(children(self._pid(fault.target)), fault), signal.SIGKILL)
         time.sleep(fault.seconds)
 
     def _freeze_uwsgi_worker(self, fault):
-        self._freeze([self._one_of(_children(self._pid(fault.target)), fault)], fault.seconds)
+        self._freeze([self._one_of(children(self._pid(fault.target)), fault)], fault.seconds)
 
     def _kill_uwsgi_master(self, fault):
         os.kill(self._pid(fault.target), signal.SIGKILL)
@@ -192,7 +225,7 @@ class Nemesis:
     def _kill_all(self, service):
         """Kill the outbox worker and uWSGI, the master first: it would start its workers again."""
         master = self._pid(service)
-        workers = _children(master) if master else []
+        workers = children(master) if master else []
         for pid in (self._pid(f"{service}.worker"), master, *workers):
             with suppress(ProcessLookupError, TypeError):
                 os.kill(pid, signal.SIGKILL)
@@ -211,6 +244,11 @@ class Nemesis:
                 return
             time.sleep(0.2)
 
+    def _step_clock(self, fault):
+        self._clocks.step(fault.target, fault.step)
+        time.sleep(fault.seconds)
+        self._clocks.step(fault.target, 0)
+
     # ---- the database
 
     def _stop_postgres(self, fault):
@@ -220,13 +258,36 @@ class Nemesis:
 
     def _crash_postgres(self, fault):
         """kill -9 of a backend: PostgreSQL ends all the others, and recovers from its log."""
-        backends = _children(self._pid("postmaster"))
+        backends = children(self._pid("postmaster"))
         os.kill(self._one_of(backends, fault), signal.SIGKILL)
         time.sleep(fault.seconds)
 
     def _freeze_postgres(self, fault):
         postmaster = self._pid("postmaster")
-        self._freeze([postmaster, *_children(postmaster)], fault.seconds)
+        self._freeze([postmaster, *children(postmaster)], fault.seconds)
+
+    def _fill_disk_of_postgres(self, fault):
+        """It panics as its log cannot be written, and may end as it cannot recover from it."""
+        self._fill_disk(fault, log_has_room=False)
+
+    def _fill_data_disk_of_postgres(self, fault):
+        self._fill_disk(fault, log_has_room=True)
+
+    def _fill_disk(self, fault, log_has_room):
+        self._disk.fill(log_has_room)
+        time.sleep(fault.seconds)
+        self._disk.free()
+        self._bring_postgres_back()
+
+    def _bring_postgres_back(self):
+        """Start it if it has ended; one that recovers just now may still do so, or not."""
+        end = time.monotonic() + RECOVERY_SECONDS
+        while count_under_way(self._stack) == (None, None):
+            if time.monotonic() > end:
+                raise TimeoutError(f"PostgreSQL is not back after {RECOVERY_SECONDS} s")
+            if not self._pid("postmaster"):
+                self._stack.function("start_postgres", check=False)
+            time.sleep(0.1)
 
     # ---- small things
 
@@ -257,11 +318,3 @@ class Nemesis:
         except (OSError, ValueError, IndexError):
             return None
         return None if state == "Z" else pid
-
-
-def _children(pid):
-    """The processes that a process has started and that still live."""
-    found = []
-    for task in Path(f"/proc/{pid}/task").iterdir():
-        found += map(int, (task / "children").read_text().split())
-    return found

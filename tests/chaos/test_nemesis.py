@@ -1,13 +1,26 @@
 """The schedule of faults, and the proxy that carries those of the network out."""
 
+import subprocess
+import sys
 import threading
+import time
 from contextlib import contextmanager
 from http.server import BaseHTTPRequestHandler, ThreadingHTTPServer
+from types import SimpleNamespace
 
 import pytest
 import requests
 
-from tests.chaos.nemesis import PROCESS_FAULTS, schedule
+from tests.chaos.clocks import Clocks
+from tests.chaos.nemesis import (
+    CLOCK_FAULTS,
+    DISK_FAULTS,
+    POSTGRES,
+    PROCESS_FAULTS,
+    Fault,
+    Nemesis,
+    schedule,
+)
 from tests.chaos.proxy import KINDS, Proxy
 
 
@@ -17,13 +30,45 @@ def test_the_same_seed_makes_the_same_schedule():
 
 
 def test_every_kind_of_fault_has_its_turn():
-    kinds = {fault.kind for fault in schedule(7, 1200)}
+    kinds = {fault.kind for fault in schedule(7, 3600)}
 
     assert kinds == {*PROCESS_FAULTS, *filter(None, KINDS)}
 
 
 def test_no_fault_outlasts_the_schedule():
     assert all(fault.at + fault.seconds <= 60 for fault in schedule(7, 60))
+
+
+def test_faults_of_which_a_machine_is_not_capable_are_left_out_and_named(tmp_path):
+    stack, poor = SimpleNamespace(var=tmp_path), SimpleNamespace(missing="nobody has installed it")
+    nemesis = Nemesis(stack, network=None, disk=poor, clocks=poor)
+
+    nemesis.run([Fault(0.0, kind, POSTGRES, 0.1) for kind in nemesis.left_out], time.monotonic())
+
+    assert set(nemesis.left_out) == {*DISK_FAULTS, *CLOCK_FAULTS}
+    assert (nemesis.injected, nemesis.told, nemesis.troubles) == ({}, [], [])
+
+
+def test_a_step_moves_the_wall_clock_of_one_service_and_no_other_clock(tmp_path):
+    clocks = Clocks(SimpleNamespace(var=tmp_path))
+    if clocks.missing:
+        pytest.skip(clocks.missing)
+    settings = {name: clocks.settings(name) for name in ("microservice1", "microservice2")}
+    clocks.step("microservice2", -3600)  # an hour slow
+
+    true, stepped = (_clocks_under(settings[name]) for name in settings)
+
+    assert -60 < true[0] - time.time() < 60
+    assert -3660 < stepped[0] - time.time() < -3540
+    assert -60 < stepped[1] - time.monotonic() < 60
+
+
+def _clocks_under(settings):
+    """The wall clock and the monotonic one, as a program sees them that bash becomes."""
+    program = "import time; time.sleep(0.01); print(time.time(), time.monotonic())"
+    command = ["bash", "-c", 'exec "$@"', "bash", sys.executable, "-c", program]
+    shown = subprocess.run(command, env=settings, check=True, capture_output=True, text=True)
+    return [float(word) for word in shown.stdout.split()]
 
 
 class Neighbour(BaseHTTPRequestHandler):

@@ -62,9 +62,14 @@ def count_under_way(stack):
     """
     try:
         waiting = sum(_count(stack, service, _WAITING) for service in TABLES)
-        return _count(stack, "microservice3", _UNDER_WAY), waiting
+        return count_orders_under_way(stack), waiting
     except psycopg2.OperationalError:
         return None, None
+
+
+def count_orders_under_way(stack):
+    """Return how many orders have not ended. Raises psycopg2.OperationalError."""
+    return _count(stack, "microservice3", _UNDER_WAY)
 
 
 _WAITING = "SELECT count(*) FROM outbox WHERE state = 'waiting'"

@@ -3,6 +3,7 @@
 import logging
 import threading
 import time
+from collections import Counter
 
 import pytest
 
@@ -11,7 +12,7 @@ from chassis.database import listening, transaction
 from chassis.errors import Unavailable
 from chassis.http import NeighbourUnavailable, NotCalled, RemoteProblem
 from chassis.testing import deliver_all
-from chassis.worker import EventsTo, Refused, Worker
+from chassis.worker import SHARE, EventsTo, Parallel, Refused, Worker
 
 
 @pytest.fixture
@@ -226,6 +227,56 @@ def test_a_worker_delivers_what_comes_and_stops_when_told(enqueue, service):
     worker.stop()
     running.join(5)
     assert not running.is_alive()
+
+
+def test_a_parallel_lane_works_side_by_side_but_never_on_one_subject(enqueue, service):
+    for number in range(SHARE + 1):  # one thread takes a share, the other finds one more
+        enqueue(f"subject {number}", "first")
+        enqueue(f"subject {number}", "second")
+    met, at_work, seen = threading.Barrier(2, timeout=5), Counter(), []
+
+    def work(message):
+        at_work[message.subject] += 1
+        if len(seen) < 2:
+            met.wait()
+        seen.append((message.subject, message.body, at_work[message.subject]))
+        at_work[message.subject] -= 1
+        if len(seen) == 2 * (SHARE + 1):
+            worker.stop()
+
+    worker = Worker(service, {"work": Parallel(work, threads=2)})
+    give_up = threading.Timer(10, worker.stop)
+    give_up.start()
+    worker.run()
+    give_up.cancel()
+
+    assert not met.broken
+    for number in range(SHARE + 1):
+        done = [what for subject, *what in seen if subject == f"subject {number}"]
+        assert done == [['"first"', 1], ['"second"', 1]]
+
+
+def test_while_a_lane_is_behind_those_after_it_wait(enqueue, service):
+    for number in range(4 * SHARE):
+        enqueue(f"subject {number}", number, lane="first")
+        enqueue(f"subject {number}", number, lane="second")
+    seen = []
+
+    def work(message):
+        seen.append(message.lane)
+        time.sleep(0.005)
+        if len(seen) == 8 * SHARE:
+            worker.stop()
+
+    worker = Worker(service, {"first": work, "second": work})
+    give_up = threading.Timer(20, worker.stop)
+    give_up.start()
+    worker.run()
+    give_up.cancel()
+
+    assert len(seen) == 8 * SHARE
+    end_of_the_first = len(seen) - seen[::-1].index("first")
+    assert seen[:end_of_the_first].count("second") <= 2 * SHARE
 
 
 def _in(service, function):

@@ -10,7 +10,7 @@ import pytest
 
 from tests.simulation.promises import broken_promises
 
-STEPS = 40
+STEPS = 60
 
 
 def _seeds():

@@ -7,13 +7,14 @@ breaks a promise can be told again.
 
 import importlib
 from contextlib import contextmanager
+from contextvars import Context
 from functools import partial
 from random import Random
 
 import requests
 
-from chassis import testing
-from chassis.database import Pool
+from chassis import outbox, testing
+from chassis.database import Pool, transaction
 from chassis.guard import guards
 from chassis.settings import SERVICES
 from chassis.worker import Worker
@@ -23,7 +24,8 @@ FAULTS = {
     "lost on the way": 12,
     "answer lost": 8,
     "twice": 5,
-    "slow": 12,
+    "slow": 20,
+    "refused by mistake": 15,
     "caller dies before": 2,
     "caller dies after": 3,
 }
@@ -58,17 +60,21 @@ class BadNetwork(testing.Network):
         )
         if not self.faithful and self._receiver(request.url)[0] in self.away:
             fault = "lost on the way"
+        if fault == "refused by mistake" and request.method != "POST":
+            fault = "none"  # of a step of an order, that would be an answer
         self.tell(f"  {request.method} {request.url.partition('/api/')[2]}: {fault}")
         if fault == "caller dies before":
             raise Died
         if fault == "lost on the way":
             self.late.append(request)
             raise requests.ConnectionError(fault)
+        if fault == "refused by mistake":
+            return _refusal()
         answer = self.deliver(request)
         if fault == "twice":
             answer = self.deliver(request)
         if fault == "slow":
-            self.meanwhile()
+            self.meanwhile(request)
         if fault == "caller dies after":
             raise Died
         if fault == "answer lost":
@@ -83,11 +89,23 @@ class BadNetwork(testing.Network):
             raise requests.ConnectionError("the neighbour died") from death
 
 
-class World:
-    """One run. `step` lets something happen, `heal` ends all faults and lets everything finish."""
+def _refusal():
+    """What makes a dead letter of an event, here by a mistake of its receiver's."""
+    response = requests.Response()
+    response.status_code = 422
+    response._content = b'{"code": "invalid"}'
+    return response
 
-    def __init__(self, seed, services, apps, keys):
+
+class World:
+    """One run. `step` lets something happen, `heal` ends all faults and lets everything finish.
+
+    query: a function of a service's name and a statement that looks behind the API.
+    """
+
+    def __init__(self, seed, services, apps, query, keys):
         self.dice = Random(seed)
+        self.query = query
         self.keys = keys
         self.services = services
         self.network = BadNetwork(self.dice, meanwhile=self._meanwhile, tell=self.tell)
@@ -108,7 +126,7 @@ class World:
         """Put a little on the shelves, and let a few customers with a few points in."""
         self.network.faithful = True
         shop, people = self.admin("microservice2"), self.admin("microservice1")
-        stock = [self.dice.randint(1, 6) for _ in range(products)]
+        stock = [self.dice.randint(2, 12) for _ in range(products)]
         self.products = [
             shop.post(
                 "/products",
@@ -144,19 +162,26 @@ class World:
                 self._look,
                 self._work,
                 self._repeat,
+                self._replay,
                 self._come_or_go,
             ],
-            [3, 3, 1, 2, 5, 4, 3],
+            [4, 3, 1, 2, 9, 3, 1, 1],
         )[0]
-        self.story.append(f"{action.__name__.strip('_')} ...")
+        name = action.__name__.strip("_")
+        self.story.append(f"{name} ...")
+        self.story.append(f"... {name}: {self._risk(action)}")
+
+    def _risk(self, action):
         try:
-            said = action()
+            return action()
         except Died:
-            said = "died"
-        self.story.append(f"... {action.__name__.strip('_')}: {said}")
+            return "died"
 
     def heal(self):
-        """End all faults and let everything finish; then let what was lost arrive after all."""
+        """End all faults and let everything finish; then let what was lost arrive after all.
+
+        What was refused by mistake is replayed last: nothing could be later.
+        """
         self.network.faithful = True
         late = self.network.late
         self.dice.shuffle(late)
@@ -164,6 +189,8 @@ class World:
         for request in late:
             self.network.deliver(request)
         self.work_until_quiet()
+        while self._replay():
+            self.work_until_quiet()
         for order_id in list(self.seen):
             self._look(order_id)
 
@@ -179,9 +206,6 @@ class World:
         for name, service in self.services.items():
             service.guards = guards(service.settings.threads)
             self.query(name, "UPDATE outbox SET due_at = now() WHERE state = 'waiting'")
-
-    def query(self, name, sql, **values):
-        return testing.query(self.services[name].settings.database_url, sql, **values)
 
     def _order(self):
         user_id, product_id = self.dice.choice(self.users), self.dice.choice(self.products)
@@ -202,7 +226,9 @@ class World:
     def _cancel(self):
         if not self.seen:
             return "no order yet"
-        return self._change(self.dice.choice(list(self.seen)), "cancelled")
+        some = self.dice.choice(list(self.seen))
+        newest = max(self.seen)  # whoever thinks better of it does so soon, mostly
+        return self._change(self.dice.choice([some, newest]), "cancelled")
 
     def _move_by_hand(self):
         if not self.seen:
@@ -226,12 +252,14 @@ class World:
         return f"{order_id} is {answer.json.get('status')}"
 
     def _work(self):
-        """One step of one worker; a lease may be over or not."""
+        """One step of a worker that has something to do; a lease may be over or not."""
         if self.dice.random() < 0.5:
             self.time_passes()
-        name, lane = self.dice.choice(
-            [(name, lane) for name, worker in self.workers.items() for lane in worker.lanes]
-        )
+        waiting = "SELECT DISTINCT lane FROM outbox WHERE state = 'waiting' ORDER BY lane"
+        lanes = [(name, lane) for name in SERVICES for [lane] in self.query(name, waiting)]
+        if not lanes:
+            return "nothing waits"
+        name, lane = self.dice.choice(lanes)
         with self.services[name].active():
             return f"{name} {lane}: {self.workers[name].step(lane)}"
 
@@ -246,12 +274,32 @@ class World:
             return f"{request.method} {request.url}: {silence}"
         return f"{request.method} {request.url}"
 
-    def _meanwhile(self):
-        """While somebody waits for an answer that is on its way, others go on."""
+    def _replay(self):
+        """An operator lets something go out after all that was refused. None: there is nothing."""
+        letters = [
+            (name, letter_id)
+            for name in SERVICES
+            for [letter_id] in self.query(name, "SELECT id FROM outbox WHERE state = 'dead'")
+        ]
+        if not letters:
+            return None
+        name, letter_id = self.dice.choice(sorted(letters))
+        with self.services[name].active(), transaction() as tx:
+            return f"{name}: {outbox.replay_dead_letter(tx, letter_id).subject}"
+
+    def _meanwhile(self, request):
+        """While somebody waits for an answer that is on its way, others go on.
+
+        Some with what the answer is about: a race is what breaks rules, and rare by chance alone.
+        """
         if self._waiting < 2:
             self._waiting += 1
             try:
-                self.step()
+                order = request.url.rpartition("/")[2]
+                if order.isdecimal() and int(order) in self.seen and self.dice.random() < 0.5:
+                    Context().run(self._risk, partial(self._change, int(order), "cancelled"))
+                for _ in range(self.dice.randint(1, 3)):
+                    Context().run(self.step)  # it belongs to nobody's request
             finally:
                 self._waiting -= 1
 

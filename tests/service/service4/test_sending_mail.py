@@ -348,6 +348,28 @@ def test_a_letter_that_was_taken_is_not_sent_again_though_its_task_comes_twice(
     assert rows("SELECT count(*) FROM outbox") == [(0,)]
 
 
+def test_a_letter_that_was_taken_is_not_sent_again_while_that_cannot_be_written_down(
+    user_event, notifications, work, postbox, rows
+):
+    user_event("user.registered")
+    rows(
+        """
+        CREATE FUNCTION no_space() RETURNS trigger LANGUAGE plpgsql AS
+        $$ BEGIN RAISE disk_full; END $$;
+        CREATE TRIGGER no_space BEFORE UPDATE ON notifications EXECUTE FUNCTION no_space()
+        """
+    )
+    for _ in range(3):
+        work()
+
+    rows("DROP FUNCTION no_space CASCADE")
+    work()
+
+    assert len(postbox.envelopes) == 1
+    assert [(entry["status"], entry["attempts"]) for entry in notifications()] == [("sent", 1)]
+    assert rows("SELECT count(*) FROM outbox") == [(0,)]
+
+
 def test_the_same_letter_sent_twice_is_the_same_to_the_byte(user_event, work, postbox, rows):
     user_event("user.registered", full_name="Zoë")
     rows("CREATE TABLE kept AS SELECT lane, subject, message, request_id FROM outbox")

@@ -118,6 +118,7 @@ def test_amounts_arrive_exactly(neighbour):
         (503, "application/problem+json", '{"code": "unavailable"}'),
         (404, "application/problem+json", '{"code": "no_route"}'),
         (404, "text/html", "<html>"),
+        (401, "application/problem+json", '{"code": "token_expired"}'),
         (408, "application/problem+json", '{"code": "request_timeout"}'),
         (425, "application/problem+json", '{"code": "too_early"}'),
         (429, "application/problem+json", '{"code": "too_many"}'),
@@ -208,6 +209,24 @@ def test_a_neighbour_that_says_nothing_costs_a_bounded_time(neighbour):
 
     over.set()
     assert 2 * http.TRY_SECONDS < time.monotonic() - began < http.CALL_SECONDS + 0.5
+
+
+@pytest.mark.parametrize("head", ["", "HTTP/1.1 200 OK\r\nContent-Length: 999\r\n\r\n"])
+def test_a_neighbour_that_sends_a_byte_at_a_time_costs_no_more(neighbour, head):
+    def trickle(handler):
+        handler.close_connection = True
+        with suppress(OSError):
+            handler.wfile.write(head.encode())
+            for _ in range(40):
+                handler.wfile.write(b"H")
+                time.sleep(0.1)
+
+    neighbour.answers = [trickle]
+    started = time.monotonic()
+    with pytest.raises(NeighbourUnavailable):
+        products.get("/products/1")
+
+    assert time.monotonic() - started < http.CALL_SECONDS + 0.5
 
 
 def test_a_call_ends_with_the_request_that_it_is_for(neighbour):

@@ -87,6 +87,30 @@ def test_a_token_that_has_expired_says_so(forge, products):
         products.identify(forge(exp=int(time.time()) - 1))
 
 
+@pytest.mark.parametrize("claim", ["nbf", "iat"])
+def test_a_token_from_the_future_is_one_for_another_time(forge, products, claim):
+    with pytest.raises(TokenExpired, match="not valid yet"):
+        products.identify(forge(**{claim: int(time.time()) + 60}))
+
+
+@pytest.mark.parametrize("step", [-3600, 3600])
+def test_once_its_clock_is_right_again_a_service_signs_anew(folder, products, monkeypatch, step):
+    signer = Signer("microservice3", folder / "microservice3.pem")
+    true_time = time.time
+    with monkeypatch.context() as clock:
+        clock.setattr(time, "time", lambda: true_time() + step)
+        with pytest.raises(TokenExpired):
+            products.identify(signer.service_token("microservice2"))
+
+    assert products.identify(signer.service_token("microservice2")).service == "microservice3"
+
+
+def test_a_services_token_is_kept_while_it_is_young(folder):
+    signer = Signer("microservice3", folder / "microservice3.pem")
+
+    assert signer.service_token("microservice2") == signer.service_token("microservice2")
+
+
 @pytest.mark.parametrize(
     "changes",
     [
