@@ -171,7 +171,7 @@ def test_secrets_are_for_their_owner_alone_and_in_no_log(stack):
 
     secrets = list((stack.var / "secrets").iterdir())
     keys = list((stack.var / "keys").glob("*.pem"))
-    assert len(secrets) == 6
+    assert len(secrets) == 10
     assert len(keys) == 4
     assert {stat.S_IMODE(file.stat().st_mode) for file in secrets + keys} == {0o600}
     written = b"".join(log.read_bytes() for log in (stack.var / "log").iterdir())
