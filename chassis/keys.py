@@ -4,7 +4,7 @@
 
 A private key is `DIRECTORY/<service>.pem`, readable by its owner alone; the public ones are
 together in `DIRECTORY/jwks.json` (RFC 7517, RFC 8037), each with the member `iss`: the one service
-that may sign with it. A retired one has `exp`: from when on it proves nothing, in seconds since 1970.
+that may sign with it. A retired one has `exp`: when it ends, in seconds since 1970.
 
 `ensure` makes what is missing and keeps what is there. A new key takes over in three steps, each of
 which may be repeated, so that whatever was interrupted is finished by doing all three again:

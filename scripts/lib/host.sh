@@ -47,6 +47,12 @@ log_files() {
   esac
 }
 
+# all_logs: every line of Nginx, the services and their workers that is kept, on standard output.
+all_logs() {
+  zcat --force -- "$ACCESS_LOG"*
+  journalctl --unit='microservice*.service' --output=cat --quiet --no-pager
+}
+
 # require_service ARGUMENT: exactly the name of one.
 require_service() {
   [[ -n ${1:-} ]] || misused "which service? ${SERVICES[*]}"
