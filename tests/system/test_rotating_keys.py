@@ -57,7 +57,7 @@ def repeated(*calls):
     statuses, stopped = [], threading.Event()
 
     def repeat(call):
-        while not stopped.is_set():
+        while not stopped.wait(0.05):
             statuses.append(call().status_code)
 
     threads = [threading.Thread(target=repeat, args=(call,)) for call in calls]
