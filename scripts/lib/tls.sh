@@ -55,7 +55,11 @@ _use_snippet() {
 }
 
 # forget_promise: browsers that were told keep to it until its time is over.
-forget_promise() { rm -f "$TLS_NGINX/hsts.conf"; }
+forget_promise() {
+  [[ -e $TLS_NGINX/hsts.conf ]] || return 0
+  rm "$TLS_NGINX/hsts.conf"
+  systemctl reload nginx
+}
 
 # forget_tls: Nginx as without it, from its next reload on; certificates and the CA stay.
 forget_tls() {
