@@ -72,7 +72,7 @@ def claim_of(*, method, path, key, body):
     if not _KEY.fullmatch(key):
         raise BadIdempotencyKey
     caller = context.actor.get() or "anonymous"
-    secret = context.service.get().signer.secret("idempotency")
+    secret = context.service.get().secret("idempotency")
     return Claim(
         scope=hashlib.sha256(wire.dumps([caller, method, path, key])).digest(),
         fingerprint=hmac.digest(secret, body, "sha256"),

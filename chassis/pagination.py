@@ -118,7 +118,7 @@ def _window(limit, offset, after):
 
 
 def _seal(place, listed):
-    secret = context.service.get().signer.secret("cursors")
+    secret = context.service.get().secret("cursors")
     return hmac.digest(secret, listed + place, "sha256")[:_SEAL_BYTES]
 
 

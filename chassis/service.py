@@ -1,5 +1,6 @@
 """One service's running parts: its settings, its database, its keys."""
 
+import hmac
 from contextlib import contextmanager
 
 from chassis import context
@@ -26,6 +27,13 @@ class Service:
         self.verifier = Verifier(settings.name, settings.jwks_file)
         self.http_adapter = connections()
         self.guards = guards(settings.threads)
+
+    def secret(self, purpose):
+        """Return 32 bytes that this service alone knows, the same in all its processes.
+
+        purpose: a word; another one gives others. A new signing key changes none of them.
+        """
+        return hmac.digest(self.settings.secret.encode(), purpose.encode(), "sha256")
 
     @contextmanager
     def active(self):

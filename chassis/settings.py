@@ -24,6 +24,7 @@ class Settings:
     """What one service is told about the place where it runs.
 
     name: `microservice1` to `microservice4`. database_url: libpq's URL, without the password.
+    secret: what fingerprints and cursors are derived from, this service's own; it outlives keys.
     internal_url: where the internal listener is, without a path. connections: how many
     connections to its database each process may hold. threads: how many each process has.
     mail_from: whom e-mails come from, an address or `Name <address>`. images_dir: the folder from
@@ -35,6 +36,7 @@ class Settings:
     database_url: str
     jwks_file: Path
     signing_key_file: Path
+    secret: str = field(repr=False)
     database_password: str = field(default="", repr=False)
     internal_url: str = DEFAULT_INTERNAL_URL
     currency: str = "EUR"
@@ -70,6 +72,7 @@ def load(name):
             database_password=_secret(env, "DATABASE_PASSWORD_FILE"),
             jwks_file=env.path("JWKS_FILE"),
             signing_key_file=env.path("SIGNING_KEY_FILE"),
+            secret=_required_secret(env, "SECRET_FILE"),
             internal_url=env.str("INTERNAL_URL", DEFAULT_INTERNAL_URL).rstrip("/"),
             currency=env.str("CURRENCY", "EUR", validate=validate.Regexp(r"[A-Z]{3}\Z")),
             log_level=env.str(
@@ -94,6 +97,13 @@ def load(name):
 def _secret(env, name):
     file = env.path(name, None)
     return file.read_text(encoding="utf-8").strip() if file else ""
+
+
+def _required_secret(env, name):
+    secret = env.path(name).read_text(encoding="utf-8").strip()
+    if not secret:
+        raise EnvError(f"the file that {name} names is empty")
+    return secret
 
 
 def _smtp_url(env):

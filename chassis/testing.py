@@ -26,6 +26,7 @@ def make_service(name, database_url, keys, **overrides):
             database_url=database_url,
             jwks_file=keys / "jwks.json",
             signing_key_file=keys / f"{name}.pem",
+            secret=f"the secret of {name}",
             **overrides,
         )
     )

@@ -5,7 +5,6 @@ key belongs to whom says the JWKS file on this host; what a token's header claim
 never followed.
 """
 
-import hmac
 import json
 import math
 import re
@@ -58,13 +57,13 @@ class Identity:
 
 
 class Signer:
-    """Signs this service's tokens, and has its secrets. The key is read at first use."""
+    """Signs this service's tokens. The key is read at first use, and again when it has changed."""
 
     def __init__(self, name, key_file):
         self._name = name
-        self._key_file = key_file
+        self._key_file = Path(key_file)
         self._lock = threading.Lock()
-        self._key = None
+        self._version = None
         self._service_tokens = {}
 
     def user_token(self, user_id, role):
@@ -85,40 +84,39 @@ class Signer:
             self._service_tokens[audience] = token, now
         return token
 
-    def secret(self, purpose):
-        """Return 32 bytes that this service alone knows, the same in all its processes.
-
-        purpose: a word; another one gives others.
-        """
-        self._load()
-        return hmac.digest(self._key.private_bytes_raw(), purpose.encode(), "sha256")
-
-    def _load(self):
+    def _read_key(self):
+        """Return the key to sign with, and its id."""
         with self._lock:
-            if self._key is None:
-                self._key = load_private_key(self._key_file)
-                self._kid = public_jwk(self._name, self._key)["kid"]
+            version = _version_of(self._key_file)
+            if version != self._version:
+                key = load_private_key(self._key_file)
+                self._key = key, public_jwk(self._name, key)["kid"]
+                self._version = version
+            return self._key
 
     def _sign(self, claims, token_type, seconds):
-        self._load()
+        key, kid = self._read_key()
         now = int(time.time())
         lifetime = {"iat": now, "nbf": now, "exp": now + seconds}
         return jwt.encode(
             {"iss": self._name, "jti": secrets.token_hex(8), **lifetime, **claims},
-            self._key,
+            key,
             algorithm=ALGORITHM,
-            headers={"typ": token_type, "kid": self._kid},
+            headers={"typ": token_type, "kid": kid},
         )
 
 
 class Verifier:
-    """Checks tokens against the JWKS file, which is read again when it has changed."""
+    """Checks tokens against the JWKS file, which is read again when it has changed.
+
+    Whatever is signed with a retired key there, one with `exp`, expires then at the latest.
+    """
 
     def __init__(self, name, jwks_file):
         self._name = name
         self._jwks_file = Path(jwks_file)
         self._lock = threading.Lock()
-        self._modified = None
+        self._version = None
         self._keys = {}
         self._proved = lru_cache(maxsize=REMEMBERED_TOKENS)(self._prove)
 
@@ -129,7 +127,7 @@ class Verifier:
             raise TokenExpired
         return identity
 
-    def _prove(self, token, _keys_read_at):
+    def _prove(self, token, _version_of_keys):
         """Check everything about a token that does not change while the keys stay the same.
 
         The same token comes with every request of a client, and checking it takes as long as a
@@ -137,13 +135,13 @@ class Verifier:
         """
         try:
             header = _header(token)
-            issuer, key = self._owner(header["kid"])
+            issuer, key, ends = self._owner(header["kid"])
             if header["typ"] == USER_TYPE and issuer == USER_ISSUER:
                 claims = self._decode(token, key, issuer, USER_AUDIENCE, USER_TOKEN_SECONDS)
-                return _user(claims), claims["exp"]
+                return _user(claims), min(claims["exp"], ends)
             if header["typ"] == SERVICE_TYPE:
                 claims = self._decode(token, key, issuer, self._name, SERVICE_TOKEN_SECONDS)
-                return _service(claims, issuer), claims["exp"]
+                return _service(claims, issuer), min(claims["exp"], ends)
         except jwt.ExpiredSignatureError as error:
             raise TokenExpired from error
         except jwt.ImmatureSignatureError as error:  # our clock is slow: as if theirs were
@@ -168,19 +166,29 @@ class Verifier:
         return claims
 
     def _read_keys(self):
-        """Read the file again if it has changed. Returns when it last did, in nanoseconds."""
-        modified = self._jwks_file.stat().st_mtime_ns
-        if modified != self._modified:
+        """Read the file again if it has changed. Returns which version of it was read."""
+        version = _version_of(self._jwks_file)
+        if version != self._version:
             with self._lock:
                 keys = json.loads(self._jwks_file.read_text(encoding="utf-8"))["keys"]
-                self._keys = {key["kid"]: (key["iss"], jwt.PyJWK(key).key) for key in keys}
-                self._modified = modified
-        return modified
+                self._keys = {
+                    key["kid"]: (key["iss"], jwt.PyJWK(key).key, key.get("exp", math.inf))
+                    for key in keys
+                }
+                self._version = version
+        return version
 
     def _owner(self, kid):
+        """Return the issuer whose key that is, the key, and when it ends."""
         if not isinstance(kid, str) or kid not in self._keys:
             raise Unauthenticated("The access token is signed with an unknown key")
         return self._keys[kid]
+
+
+def _version_of(file):
+    """Return what changes when a file is replaced."""
+    stat = file.stat()
+    return stat.st_mtime_ns, stat.st_ino
 
 
 def _header(token):

@@ -48,6 +48,12 @@ log_files() {
   esac
 }
 
+# all_logs: every line of Nginx, the services and their workers that is kept, on standard output.
+all_logs() {
+  zcat --force -- "$ACCESS_LOG"*
+  journalctl --unit='microservice*.service' --output=cat --quiet --no-pager
+}
+
 # require_service ARGUMENT: exactly the name of one.
 require_service() {
   [[ -n ${1:-} ]] || misused "which service? ${SERVICES[*]}"
@@ -65,6 +71,7 @@ in_release() {
     "Environment=PATH=$folder/venv/bin:/usr/bin:/bin" Environment=PROMETHEUS_MULTIPROC_DIR=/tmp \
     "LoadCredential=database_password:$SECRETS/$service.database" \
     "LoadCredential=signing_key:$SECRETS/$service.pem" \
+    "LoadCredential=secret:$SECRETS/$service.secret" \
     Nice=10 NoNewPrivileges=yes CapabilityBoundingSet= ProtectSystem=strict ProtectHome=yes PrivateTmp=yes PrivateDevices=yes; do
     properties+=(--property="$property")
   done
@@ -72,6 +79,7 @@ in_release() {
   systemd-run --quiet --pipe --wait --collect "${properties[@]}" /bin/sh -c '
     export DATABASE_PASSWORD_FILE="$CREDENTIALS_DIRECTORY/database_password"
     export SIGNING_KEY_FILE="$CREDENTIALS_DIRECTORY/signing_key"
+    export SECRET_FILE="$CREDENTIALS_DIRECTORY/secret"
     exec "$@"' sh "$@"
 }
 
@@ -102,6 +110,21 @@ setting_of() {
   local value
   value=$(sed -n "s/^$2=\"\(.*\)\"$/\1/p" "$SETTINGS/$1.env")
   printf '%s' "${value:-$3}"
+}
+
+# ---- keys
+
+# publish_keys: the public ones, where every service reads them; in one step, for they are read at any time.
+publish_keys() {
+  install -m 0644 "$SECRETS/jwks.json" "$SETTINGS/jwks.json.new"
+  mv "$SETTINGS/jwks.json.new" "$SETTINGS/jwks.json"
+}
+
+# take_new_key SERVICE: systemd hands out secrets when a unit starts; one that is stopped stays so.
+take_new_key() {
+  systemctl try-restart "microservice@$1.service"
+  if systemctl is-active --quiet "microservice@$1.service"; then await_ready "$1"; fi
+  systemctl try-restart "microservice-worker@$1.service"
 }
 
 # ---- systemd

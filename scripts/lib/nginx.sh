@@ -10,7 +10,7 @@ _render_nginx() {
   local folder=$1
   as_run_user rm -rf "$folder"
   as_run_user mkdir -p "$folder"
-  tar -C "$CHECKOUT/nginx" --exclude=./conf.d/service.conf -cf - . | as_run_user tar -C "$folder" --no-same-owner -xf -
+  tar -C "$CHECKOUT/nginx" --exclude=./conf.d/service.conf --exclude=./tls -cf - . | as_run_user tar -C "$folder" --no-same-owner -xf -
   sed -e "s|@HTTP_PORT@|$HTTP_PORT|; s|@INTERNAL_PORT@|$INTERNAL_PORT|; s|@RUN@|$RUN|g" "$CHECKOUT/nginx/embedded.conf" |
     as_run_user tee "$folder/nginx.conf" >/dev/null
 }

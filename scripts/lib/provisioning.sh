@@ -101,21 +101,16 @@ _first_release() {
 has_secrets() {
   local service
   for service in "${SERVICES[@]}"; do [[ -s $SECRETS/$service.database ]] || return 1; done
-  [[ -s $SECRETS/admin.password ]] && keys_are_made && cmp -s "$SECRETS/jwks.json" "$SETTINGS/jwks.json"
+  [[ -s $SECRETS/admin.password ]] && service_secrets_are_made && keys_are_made && cmp -s "$SECRETS/jwks.json" "$SETTINGS/jwks.json"
 }
 
 make_secrets() {
   local service
   for service in "${SERVICES[@]}"; do make_secret "$service.database"; done
+  make_service_secrets
   make_secret admin.password
   keys_are_made || make_keys
   publish_keys
-}
-
-# publish_keys: the public ones, where every service reads them; in one step, for they are read at any time.
-publish_keys() {
-  install -m 0644 "$SECRETS/jwks.json" "$SETTINGS/jwks.json.new"
-  mv "$SETTINGS/jwks.json.new" "$SETTINGS/jwks.json"
 }
 
 has_settings() {

@@ -35,6 +35,7 @@ _settings_of() {
   setting DATABASE_URL "postgresql://$service@/$service?host=$(url_encoded "$RUN")"
   setting DATABASE_PASSWORD_FILE "$SECRETS/$service.database"
   setting SIGNING_KEY_FILE "$KEYS/$service.pem"
+  setting SECRET_FILE "$SECRETS/$service.secret"
   setting JWKS_FILE "$KEYS/jwks.json"
   setting INTERNAL_URL "http://127.0.0.1:$INTERNAL_PORT"
   setting PROMETHEUS_MULTIPROC_DIR "$VAR/metrics/$service"
@@ -46,6 +47,12 @@ _settings_of() {
   esac
   chosen_settings
 }
+
+# ---- keys: the services read them where they are made, and again when they change
+
+publish_keys() { :; }
+
+take_new_key() { :; }
 
 # ---- processes
 

@@ -46,6 +46,9 @@ log_files() {
   esac
 }
 
+# all_logs: every line that is kept, on standard output.
+all_logs() { cat -- "$VAR"/log/*.log*; }
+
 # require_running: open the stack, with its database and its front door.
 require_running() {
   open_stack

@@ -76,7 +76,7 @@ def test_every_script_tells_what_it_does_and_does_nothing(script, tmp_path):
     "script",
     [
         *("start", "stop", "releases", "deploy microservice1", "rollback microservice1"),
-        *("migrate microservice1", "scale microservice1 --threads 2"),
+        *("migrate microservice1", "scale microservice1 --threads 2", "tls show"),
     ],
 )
 def test_a_script_that_needs_a_host_says_how_to_get_one(script):
@@ -88,7 +88,7 @@ def test_a_script_that_needs_a_host_says_how_to_get_one(script):
 
 
 @pytest.mark.parametrize(
-    "script", ["status", "logs", "token", "restart", "dead-letters list", "trace x"]
+    "script", ["status", "logs", "token", "restart", "dead-letters list", "trace x", "keys list"]
 )
 def test_a_script_that_needs_a_stack_says_how_to_get_one(script, tmp_path):
     name, *words = script.split()
@@ -171,7 +171,7 @@ def test_secrets_are_for_their_owner_alone_and_in_no_log(stack):
 
     secrets = list((stack.var / "secrets").iterdir())
     keys = list((stack.var / "keys").glob("*.pem"))
-    assert len(secrets) == 6
+    assert len(secrets) == 10
     assert len(keys) == 4
     assert {stat.S_IMODE(file.stat().st_mode) for file in secrets + keys} == {0o600}
     written = b"".join(log.read_bytes() for log in (stack.var / "log").iterdir())

@@ -9,11 +9,13 @@ PASSWORD = "correct horse battery"
 
 
 @pytest.fixture
-def run(app, databases, keys, monkeypatch, capsys):
+def run(app, databases, keys, monkeypatch, capsys, tmp_path):
     """Returns a function that runs a command: (exit code, standard output, standard error)."""
     monkeypatch.setenv("DATABASE_URL", databases("microservice1"))
     monkeypatch.setenv("JWKS_FILE", str(keys / "jwks.json"))
     monkeypatch.setenv("SIGNING_KEY_FILE", str(keys / "microservice1.pem"))
+    (tmp_path / "secret").write_text("a secret")
+    monkeypatch.setenv("SECRET_FILE", str(tmp_path / "secret"))
 
     def run(*arguments, stdin=""):
         monkeypatch.setattr("sys.argv", ["commands", *arguments])

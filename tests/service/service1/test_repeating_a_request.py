@@ -5,7 +5,7 @@ import hmac
 
 import pytest
 
-from chassis import tokens
+from chassis import testing
 from tests.service.service1.conftest import PASSWORD
 
 ADA = {"username": "ada", "email": "ada@example.com", "password": PASSWORD}
@@ -47,11 +47,11 @@ def test_what_is_stored_of_the_body_can_be_computed_by_this_service_alone(
 
     ((fingerprint,),) = rows("SELECT fingerprint FROM idempotency_keys")
 
-    others = tokens.Signer("microservice2", keys / "microservice2.pem").secret("idempotency")
-    secret = users.signer.secret("idempotency")
+    others = testing.make_service("microservice2", "", keys).secret("idempotency")
+    secret = users.secret("idempotency")
     assert bytes(fingerprint) == hmac.digest(secret, body, "sha256")
     assert bytes(fingerprint) != hashlib.sha256(body).digest()
-    assert len({secret, others, users.signer.secret("something else")}) == 3
+    assert len({secret, others, users.secret("something else")}) == 3
 
 
 def test_signing_in_takes_no_key(anonymous, a_user, rows):

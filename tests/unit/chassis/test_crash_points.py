@@ -18,13 +18,17 @@ print("alive")
 
 
 @pytest.fixture
-def pass_a_crash_point(keys):
+def pass_a_crash_point(keys, tmp_path):
     """Returns a function: a process with these settings comes to the crash point `committed`."""
     made = testing.make_service("microservice3", "postgresql://nowhere", keys).settings
+
+    secret = tmp_path / "secret"
+    secret.write_text(made.secret)
 
     def run(**settings):
         settings |= {"DATABASE_URL": made.database_url, "JWKS_FILE": str(made.jwks_file)}
         settings |= {"SIGNING_KEY_FILE": str(made.signing_key_file)}
+        settings |= {"SECRET_FILE": str(secret)}
         return subprocess.run(
             [sys.executable, "-c", DIE], env=settings, capture_output=True, text=True
         )

@@ -218,15 +218,3 @@ def test_private_keys_are_for_their_owner_alone(folder):
     assert modes.pop("jwks.json") == 0o644
     assert set(modes.values()) == {0o600}
     assert "d" not in json.loads((folder / "jwks.json").read_text())["keys"][0]
-
-
-def test_a_secret_is_the_services_own_and_the_same_in_all_its_processes(folder):
-    def secret(name, purpose):
-        return Signer(name, folder / f"{name}.pem").secret(purpose)
-
-    own = secret("microservice2", "cursors")
-
-    assert len(own) == 32
-    assert secret("microservice2", "cursors") == own
-    assert secret("microservice2", "other") != own
-    assert secret("microservice3", "cursors") != own

@@ -1,0 +1,160 @@
+"""New signing keys under load, HTTPS, and the way of a request: on a host."""
+
+import json
+import re
+import time
+
+import pytest
+
+from chassis.settings import SERVICES
+
+# prints status and chosen headers of one request, made from outside or by the host itself
+CALL = """
+import http.client, json, ssl, sys
+scheme, address, path, ca = sys.argv[1:]
+if scheme == "https":
+    context = ssl.create_default_context(cafile=ca)
+    connection = http.client.HTTPSConnection(address, context=context, timeout=10)
+else:
+    connection = http.client.HTTPConnection(address, timeout=10)
+connection.request("POST" if path.endswith("tokens") else "GET", path)
+answer = connection.getresponse()
+print(json.dumps({"status": answer.status, **{k.lower(): v for k, v in answer.getheaders()}}))
+"""
+CA = "/etc/microservices/tls/ca.pem"
+MAIL = "/var/lib/microservice4/mail"
+
+
+def call(host, scheme, address, path="/api/service2/products"):
+    return json.loads(host.output("python3", "-c", CALL, scheme, address, path, CA))
+
+
+@pytest.fixture
+def address(host):
+    """The machine's own address, which is not loopback: as from outside."""
+    return host.output("hostname", "-I").split()[0]
+
+
+def published(host):
+    return json.loads(host.output("cat", "/etc/microservices/jwks.json"))["keys"]
+
+
+def test_nobody_notices_that_keys_are_rotated(host, under_load):
+    before = {key["kid"] for key in published(host)}
+    with under_load() as load:
+        host.run("scripts/keys", "rotate")
+
+    assert (load.failed, load.failures) == (0, [])
+    live = {key["iss"]: key["kid"] for key in published(host) if "exp" not in key}
+    assert sorted(live) == sorted(SERVICES)
+    assert not before & set(live.values())
+    assert before <= {key["kid"] for key in published(host)}
+
+
+def test_an_order_goes_through_with_new_keys(host):
+    host.run("scripts/keys", "rotate", "microservice2", "microservice3")
+
+    token = host.output("scripts/token")
+    smoke_test = ("python3", "scripts/lib/smoke_test.py", "http://127.0.0.1", MAIL)
+    assert "order.confirmed.eml" in host.run(*smoke_test, stdin=f"{token}\n").stdout
+
+
+def test_a_service_that_is_stopped_stays_so_and_has_its_new_key_afterwards(host):
+    host.run("scripts/stop", "microservice4")
+
+    host.run("scripts/keys", "rotate", "microservice4")
+
+    state = host.run("systemctl", "is-active", "microservice@microservice4", check=False).stdout
+    assert state.strip() == "inactive"
+    host.run("scripts/start", "microservice4")
+    assert host.run("scripts/status").returncode == 0
+
+
+def test_trace_follows_an_order_through_journal_and_access_log(host):
+    mail = host.output("sh", "-c", f"ls -t {MAIL}/*order.confirmed.eml | head -1")
+    request_id = re.search(r"X-Request-ID: (\S+)", host.output("cat", mail))[1]
+
+    told = re.sub(" +", " ", host.output("scripts/trace", request_id))
+
+    for step in (
+        "nginx POST /api/service3/orders: 201",
+        "microservice3 POST /orders: 201",
+        "nginx, internal PUT /api/service2/internal/reservations",
+        "microservice3 worker delivered",
+        "microservice4 POST /internal/events: 204",
+    ):
+        assert step in told
+    assert host.run("scripts/trace", "no-such-request", check=False).returncode == 1
+
+
+@pytest.fixture
+def https(host, address):
+    host.run("scripts/tls", "own", "shop.example", address)
+    yield
+    host.run("scripts/tls", "off")
+
+
+def test_https_of_the_hosts_own_ca(host, address, https):
+    encrypted = call(host, "https", address)
+    assert encrypted["status"] == 200
+    assert "strict-transport-security" not in encrypted
+
+    redirected = call(host, "http", address, "/api/service1/tokens")
+    assert redirected["status"] == 308
+    assert redirected["location"] == f"https://{address}/api/service1/tokens"
+
+    assert call(host, "http", "127.0.0.1")["status"] == 200
+    assert call(host, "http", "127.0.0.1:8081")["status"] == 200
+    assert "DNS:shop.example" in host.output("scripts/tls", "show")
+    assert "nothing was changed" in host.output("scripts/install")
+
+
+def test_a_second_call_changes_nothing(host, address, https):
+    before = host.output("sha256sum", "/etc/microservices/tls/server.pem", CA)
+
+    host.run("scripts/tls", "own", "shop.example", address)
+
+    assert host.output("sha256sum", "/etc/microservices/tls/server.pem", CA) == before
+
+
+def test_a_certificate_is_renewed_in_its_sandbox_before_its_end(host, address, https):
+    unit = "microservices-tls.service"
+    assert host.output("systemctl", "is-enabled", "microservices-tls.timer") == "enabled"
+    serial = ("openssl", "x509", "-in", "/etc/microservices/tls/server.pem", "-noout", "-serial")
+    before = host.output(*serial)
+    host.run("systemctl", "start", unit)
+    assert host.output(*serial) == before
+
+    host.run("touch", "/etc/microservices/tls/names")
+    host.run("systemctl", "start", unit)
+
+    assert host.output(*serial) != before
+    time.sleep(1)  # Nginx's new processes
+    assert call(host, "https", address)["status"] == 200
+    scored = host.output("systemd-analyze", "security", "--no-pager", unit)
+    assert float(re.search(r"exposure level for \S+: ([\d.]+)", scored)[1]) <= 1.5
+    verified = host.output("systemd-analyze", "verify", "--man=no", unit, "microservices-tls.timer")
+    assert verified == ""
+
+
+def test_nobody_but_root_and_nginx_reads_the_key(host, https):
+    listed = host.output("stat", "-c", "%U %G %a", "/etc/microservices/tls/server.pem")
+    assert listed == "root www-data 640"
+    assert host.output("stat", "-c", "%U %a", "/etc/microservices/secrets/ca.key") == "root 600"
+
+
+def test_without_https_all_is_as_before(host, address, https):
+    host.run("scripts/tls", "off")
+    time.sleep(1)
+
+    assert call(host, "http", address)["status"] == 200
+    assert host.run("scripts/install", "--check").returncode == 0
+
+
+@pytest.mark.parametrize(
+    "words",
+    [(), ("own",), ("own", "no/name"), ("certbot", "shop.example"), ("off", "now")],
+    ids=" ".join,
+)
+def test_what_makes_no_sense_is_refused(host, words):
+    assert host.run("scripts/tls", *words, check=False).returncode == 2
