@@ -14,6 +14,7 @@ readonly BACKUPS=/var/backups/quartet
 readonly BACKUP_KEY=$SECRETS/backup.key         # opens all that is in sets/ and dumps/
 readonly REPOSITORY_SETTINGS=$SETTINGS/pgbackrest.conf
 readonly IMAGES=/var/lib/microservice2/images
+readonly ARCHIVE_GAP=$BACKUPS/archive.gap       # nothing was archived for a while: no way leads over it
 readonly KEPT_FULL=4 KEPT_DUMPS=10
 
 one_at_a_time_with_backups() { one_at_a_time_in "$BACKUPS" "$@"; }
@@ -87,7 +88,7 @@ CONF
   mv "$REPOSITORY_SETTINGS.new" "$REPOSITORY_SETTINGS"
 )
 
-has_backup() { compgen -G "$BACKUPS/sets/*/SHA256SUMS" >/dev/null; }
+has_backup() { [[ ! -e $ARCHIVE_GAP ]] && compgen -G "$BACKUPS/sets/*/SHA256SUMS" >/dev/null; }
 
 # By the timer's unit, so that its confinement is tried as well.
 make_backup() { systemctl start microservices-backup.service; }
@@ -123,6 +124,8 @@ sealed() {
 unsealed() { age --decrypt --identity "$BACKUP_KEY" "$1"; }
 
 # ---- one service's database in a file
+
+dump_name() { printf '%s-%s' "$1" "$(date --utc +%Y%m%d-%H%M%S)"; }
 
 # dump_service SERVICE NAME
 dump_service() {

@@ -1,4 +1,7 @@
-"""Read `pgbackrest info --output=json`, print LABEL TYPE FINISHED BYTES of each backup, oldest first."""
+"""Read what `pgbackrest info --output=json` says, print LABEL TYPE FINISHED BYTES for each backup.
+
+The oldest comes first; FINISHED is in seconds since 1970.
+"""
 
 import json
 import sys

@@ -44,7 +44,7 @@ def orders(host):
 
 @pytest.fixture
 def damaged(host):
-    """Returns a function that changes bytes in the middle of a file. Afterwards they are as before."""
+    """Returns a function that changes bytes in the middle of a file, until the test has ended."""
     files = []
 
     def damage(file):
