@@ -8,23 +8,27 @@ readonly BESIDE=/var/lib/quartet-beside    # postgres's alone: see tmpfiles.conf
 recover_beside() {
   stop_beside
   as_postgres mkdir -m 0700 "$BESIDE/data"
-  pgbackrest --pg1-path="$BESIDE/data" --recovery-option="restore_command=$(restore_command)" "$@" restore
+  pgbackrest --pg1-path="$BESIDE/data" "$@" restore
   _write_settings_beside
-  as_postgres "$(_bin_beside)/pg_ctl" start --pgdata="$BESIDE" --log="$BESIDE/log" --wait --timeout=7200 --silent || {
-    cat "$BESIDE/log"
-    return 1
-  }
+  as_postgres "$(_bin_beside)/pg_ctl" start --pgdata="$BESIDE" --log="$BESIDE/log" --wait --timeout=600 --silent &&
+    wait_until 7200 _has_ended_recovery && _answers_beside && return 0
+  cat "$BESIDE/log"
+  return 1
 }
 
-# Whatever folder it is restored into.
-restore_command() { printf 'pgbackrest --config=%s --stanza=quartet archive-get %%f "%%p"' "$REPOSITORY_SETTINGS"; }
+# It answers nobody until it has got to the target.
+_answers_beside() { "$(_bin_beside)/pg_isready" --quiet --host="$BESIDE"; }
+
+_has_ended_recovery() { _answers_beside || [[ ! -e $BESIDE/data/postmaster.pid ]]; }
 
 # It lives for minutes and is not seen by anybody: small, and not durable.
 _write_settings_beside() {
+  as_postgres touch "$BESIDE/pg_ident.conf"
   echo 'local all all peer' | as_postgres tee "$BESIDE/pg_hba.conf" >/dev/null
   as_postgres tee "$BESIDE/postgresql.conf" >/dev/null <<CONF
 data_directory = '$BESIDE/data'
 hba_file = '$BESIDE/pg_hba.conf'
+ident_file = '$BESIDE/pg_ident.conf'
 listen_addresses = ''
 unix_socket_directories = '$BESIDE'
 hot_standby = off

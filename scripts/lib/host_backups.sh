@@ -22,7 +22,7 @@ one_at_a_time_with_backups() { one_at_a_time_in "$BACKUPS" "$@"; }
 as_postgres() {
   (
     cd / || exit
-    exec runuser -u postgres -- "$@"
+    exec setpriv --reuid=postgres --regid=postgres --init-groups "$@"
   )
 }
 

@@ -7,10 +7,12 @@ readonly FORGOTTEN_IDS=1000000    # that a restored database leaves out: see ski
 # ---- the whole cluster
 
 # restore_files FOLDER RESTORE-OPTION...: pgBackRest compares each file with the checksum of its backup.
+# They will stand where the live ones do, so that is where the log is brought to.
 restore_files() {
+  local command="pgbackrest --config=$REPOSITORY_SETTINGS --stanza=quartet archive-get %f \"%p\""
   rm -rf "$1"
   install -d -o postgres -g postgres -m 0700 "$1"
-  pgbackrest --pg1-path="$1" --recovery-option="restore_command=$(restore_command)" "${@:2}" restore
+  pgbackrest --pg1-path="$1" --recovery-option="restore_command=$command" "${@:2}" restore
 }
 
 _cluster_unit() { printf 'postgresql@%s-main' "$(postgres_version)"; }
