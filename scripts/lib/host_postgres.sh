@@ -49,8 +49,10 @@ make_cluster() {
   _write_hba "$folder/pg_hba.conf"
   systemctl enable postgresql
   systemctl restart "postgresql@$version-main"
-  wait_until 60 pg_isready --quiet --port="$(postgres_port)"
+  wait_until 60 _cluster_answers
 }
+
+_cluster_answers() { as_superuser postgres <<<"SELECT;"; }
 
 # One whose creation was interrupted holds nothing, and may not even start.
 _create_cluster() {

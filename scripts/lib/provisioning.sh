@@ -161,7 +161,7 @@ _cluster_port() { postgres_port 2>/dev/null || echo 5432; }
 
 # ---- units
 
-unit_files() { (cd "$CHECKOUT/systemd" && find . -name '*.conf' -o -name '*.service' -o -name '*.socket' -o -name '*.target' -o -name '*.timer') | sort; }
+unit_files() { (cd "$CHECKOUT/systemd" && find -- * ! -type d ! -name tmpfiles.conf) | sort; }
 
 has_units() {
   local unit

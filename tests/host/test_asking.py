@@ -62,9 +62,11 @@ def test_the_journal_has_a_line_for_each_request(host):
     assert any(json.loads(line).get("route") == "/products" for line in lines if line[0] == "{")
 
 
-@pytest.mark.parametrize("part", ["nginx", "postgres"])
-def test_the_servers_have_their_logs_in_files(host, part):
-    assert "==> /var/log/" in host.output("scripts/logs", part, "-n", "1")
+@pytest.mark.parametrize(
+    ("part", "said"), [("nginx", "==> /var/log/nginx/"), ("postgres", "database system is ready")]
+)
+def test_the_servers_have_their_logs_in_files(host, part, said):
+    assert said in host.output("scripts/logs", part, "-n", "100")
 
 
 def test_what_runs_is_not_deployed_again(host, release_of):
