@@ -1,6 +1,8 @@
 # scripts/status of a host: each service with its release and its traffic.
 # shellcheck shell=bash disable=SC2034,SC2153
 
+source "$CHECKOUT/scripts/lib/host_backups.sh"
+
 declare -A traffic=()    # service -> "RPS ERRORS P95"
 
 _row() { printf '%-14s %-26s %8s  %-9s %-5s %6s %6s %6s %6s %7s %10s\n' "$@"; }
@@ -71,6 +73,16 @@ _show_server() {
   fi
 }
 
+_figure() { sed -n "s/^$2 //p" "$BACKUPS/metrics/$1.prom" 2>/dev/null; }
+
+_show_backups() {
+  local finished drilled
+  finished=$(_figure backup quartet_backup_finished_seconds) || return 0
+  say "The last backup is $(uptime $(($(date +%s) - finished))) old: scripts/restore --list"
+  drilled=$(_figure drill quartet_restore_drill_ok) || return 0
+  if [[ $drilled != 1 ]]; then say "The last restore drill has FAILED: journalctl -u microservices-restore-drill"; fi
+}
+
 show_status() {
   local service
   _read_traffic
@@ -79,4 +91,5 @@ show_status() {
   _show_server nginx nginx.service
   _show_server postgresql "postgresql@$(postgres_version)-main.service"
   show_dead_letters
+  _show_backups
 }

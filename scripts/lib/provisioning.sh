@@ -33,6 +33,9 @@ has_packages() { [[ -z $(missing_packages; _missing_on_a_host) ]]; }
 _missing_on_a_host() {
   type -P logrotate >/dev/null || [[ -x /usr/sbin/logrotate ]] || echo logrotate
   type -P ss >/dev/null || echo iproute2
+  type -P pgbackrest >/dev/null || echo pgbackrest
+  type -P age >/dev/null || echo age
+  type -P rsync >/dev/null || echo rsync
 }
 
 make_packages() {
@@ -193,7 +196,7 @@ make_migrations() {
 
 all_units() {
   local service
-  printf '%s\n' microservices.target
+  printf '%s\n' microservices.target microservices-backup.timer microservices-restore-drill.timer
   for service in "${SERVICES[@]}"; do units_of "$service"; done
 }
 

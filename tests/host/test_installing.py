@@ -7,7 +7,8 @@ UNITS = [
     for unit in ("microservice", "microservice-worker", "microservice-candidate")
     for number in range(1, 5)
 ]
-EXPOSURE = {**dict.fromkeys(UNITS, 1.0), "nginx.service": 1.5}
+TIMED_UNITS = ["microservices-backup.service", "microservices-restore-drill.service"]
+EXPOSURE = {**dict.fromkeys(UNITS, 1.0), **dict.fromkeys(TIMED_UNITS, 1.5), "nginx.service": 1.5}
 
 
 def postgres_unit(host):
@@ -54,6 +55,8 @@ def test_no_unit_is_more_exposed_than_it_may_be(host):
 
 def test_systemd_has_nothing_to_complain_of(host):
     units = [*UNITS, "microservice@microservice1.socket", "microservices.target", "nginx.service"]
+    units += [*TIMED_UNITS, *(unit.replace(".service", ".timer") for unit in TIMED_UNITS)]
+    units += ["microservices-after-backup.service"]
 
     said = host.output("systemd-analyze", "verify", "--man=no", *units, postgres_unit(host))
 

@@ -1,0 +1,69 @@
+# A backup brought to life beside the cluster that is live: a folder and a socket of its own, no port, and
+# nothing of it goes into the archive. For one command at a time; what a killed one left is swept away.
+# shellcheck shell=bash
+
+readonly BESIDE=/var/lib/quartet-beside    # postgres's alone: see tmpfiles.conf
+
+# recover_beside RESTORE-OPTION...: pgBackRest checks each file; then PostgreSQL plays its log to the target.
+recover_beside() {
+  stop_beside
+  as_postgres mkdir -m 0700 "$BESIDE/data"
+  pgbackrest --pg1-path="$BESIDE/data" "$@" restore
+  _write_settings_beside
+  as_postgres "$(_bin_beside)/pg_ctl" start --pgdata="$BESIDE" --log="$BESIDE/log" --wait --timeout=600 --silent &&
+    wait_until 7200 _has_ended_recovery && _answers_beside && return 0
+  cat "$BESIDE/log"
+  return 1
+}
+
+# It answers nobody until it has got to the target.
+_answers_beside() { "$(_bin_beside)/pg_isready" --quiet --host="$BESIDE"; }
+
+_has_ended_recovery() { _answers_beside || [[ ! -e $BESIDE/data/postmaster.pid ]]; }
+
+# It lives for minutes and is not seen by anybody: small, and not durable.
+_write_settings_beside() {
+  as_postgres touch "$BESIDE/pg_ident.conf"
+  echo 'local all all peer' | as_postgres tee "$BESIDE/pg_hba.conf" >/dev/null
+  as_postgres tee "$BESIDE/postgresql.conf" >/dev/null <<CONF
+data_directory = '$BESIDE/data'
+hba_file = '$BESIDE/pg_hba.conf'
+ident_file = '$BESIDE/pg_ident.conf'
+listen_addresses = ''
+unix_socket_directories = '$BESIDE'
+hot_standby = off
+max_connections = 20
+archive_mode = off
+autovacuum = off
+fsync = off
+jit = off
+timezone = 'UTC'
+log_timezone = 'UTC'
+log_min_error_statement = panic
+CONF
+}
+
+_bin_beside() { printf '/usr/lib/postgresql/%s/bin' "$(postgres_version)"; }
+
+# beside DATABASE PSQL-OPTION...: like as_superuser.
+beside() {
+  local database=$1
+  shift
+  as_postgres psql --no-psqlrc --quiet --set=ON_ERROR_STOP=1 --host="$BESIDE" --dbname="$database" "$@"
+}
+
+stop_beside() {
+  if [[ -e $BESIDE/data/postmaster.pid ]]; then
+    as_postgres "$(_bin_beside)/pg_ctl" stop --pgdata="$BESIDE" --mode=immediate --silent || true
+  fi
+  as_postgres find "$BESIDE" -mindepth 1 -delete
+}
+
+# room_for_a_copy FOLDER: is there as much as the cluster takes, and a gigabyte?
+room_for_a_copy() {
+  local needed free
+  needed=$(backups | awk 'END {print $4}')
+  free=$(df --output=avail --block-size=1 "$1" | tail -n 1)
+  ((free > needed + 1000000000)) ||
+    abort "$1 needs $(((needed + 1000000000) / 1000000)) MB of room for a copy of the cluster, and has $((free / 1000000)) MB."
+}

@@ -1,0 +1,158 @@
+# Backups of a host: where they are, of what they consist, how one is found.
+# shellcheck shell=bash disable=SC2034,SC2153
+#
+#   /var/backups/quartet/
+#     cluster/                  pgBackRest's repository, encrypted: PostgreSQL, and its log of every second (WAL)
+#     sets/<backup>/            what goes with each: settings.tar.age, images/, SHA256SUMS
+#     dumps/<service>-<time>    one database each, by scripts/backup SERVICE: .dump.age, .dump.age.sha256
+#     metrics/*.prom            for the textfile collector of Prometheus's node_exporter
+#
+# A backup is called as pgBackRest calls it: 20261121-023000F, or 20261121-023000F_20261122-023000I for
+# what has changed since. Mount a disk of its own there, or see pgbackrest.conf for a second repository.
+
+readonly BACKUPS=/var/backups/quartet
+readonly BACKUP_KEY=$SECRETS/backup.key         # opens all that is in sets/ and dumps/
+readonly REPOSITORY_SETTINGS=$SETTINGS/pgbackrest.conf
+readonly IMAGES=/var/lib/microservice2/images
+readonly ARCHIVE_GAP=$BACKUPS/archive.gap       # nothing was archived for a while: no way leads over it
+readonly KEPT_FULL=4 KEPT_DUMPS=10
+
+one_at_a_time_with_backups() { one_at_a_time_in "$BACKUPS" "$@"; }
+
+as_postgres() {
+  (
+    cd / || exit
+    exec setpriv --reuid=postgres --regid=postgres --init-groups "$@"
+  )
+}
+
+pgbackrest() { as_postgres pgbackrest --config="$REPOSITORY_SETTINGS" --stanza=quartet "$@"; }
+
+data_directory() { pg_conftool --short "$(postgres_version)" main show data_directory; }
+
+# ---- what scripts/install makes
+
+has_scripts() { [[ -d $LIBRARY/scripts && -z $(_copy_scripts --dry-run --itemize-changes) ]]; }
+
+# The timers run these: a checkout under /root is out of their sight.
+make_scripts() { _copy_scripts; }
+
+_copy_scripts() { rsync -rlpc --delete --exclude=__pycache__ "$@" "$CHECKOUT/scripts/" "$LIBRARY/scripts/"; }
+
+has_archive() {
+  [[ -s $BACKUP_KEY && -s $SECRETS/backup.cluster ]] && _has_repository &&
+    [[ $(stat -c %U:%G:%a "$REPOSITORY_SETTINGS" 2>/dev/null) == root:postgres:640 ]]
+}
+
+_has_repository() { [[ -s $BACKUPS/cluster/backup/quartet/backup.info ]]; }
+
+make_archive() {
+  [[ -s $BACKUP_KEY ]] || _make_backup_key
+  make_secret backup.cluster
+  [[ -s $REPOSITORY_SETTINGS ]] || _write_repository_settings
+  chown root:postgres "$REPOSITORY_SETTINGS"
+  chmod 0640 "$REPOSITORY_SETTINGS"
+  _has_repository && return 0
+  pgbackrest stanza-create
+  pgbackrest check
+}
+
+_make_backup_key() {
+  rm -f "$BACKUP_KEY.new"
+  (umask 077 && age-keygen -o "$BACKUP_KEY.new")
+  mv "$BACKUP_KEY.new" "$BACKUP_KEY"
+}
+
+_write_repository_settings() (
+  umask 077    # it holds a passphrase
+  cat >"$REPOSITORY_SETTINGS.new" <<CONF
+# pgBackRest's settings, made once and then yours.
+# A second repository keeps every minute of work off this host: repo2-type=s3, sftp or posix, and so on; see
+# https://pgbackrest.org/user-guide.html#multi-repo, then scripts/install again.
+
+[global]
+repo1-path=$BACKUPS/cluster
+repo1-cipher-type=aes-256-cbc
+repo1-cipher-pass=$(<"$SECRETS/backup.cluster")
+repo1-retention-full=$KEPT_FULL
+repo1-bundle=y
+compress-type=zst
+start-fast=y
+lock-path=/run/postgresql/pgbackrest
+log-level-file=off
+
+[quartet]
+pg1-path=$(data_directory)
+pg1-port=$(postgres_port)
+CONF
+  mv "$REPOSITORY_SETTINGS.new" "$REPOSITORY_SETTINGS"
+)
+
+has_backup() { [[ ! -e $ARCHIVE_GAP ]] && compgen -G "$BACKUPS/sets/*/SHA256SUMS" >/dev/null; }
+
+# By the timer's unit, so that its confinement is tried as well.
+make_backup() { systemctl start microservices-backup.service; }
+
+# ---- which there are
+
+# backups: LABEL TYPE FINISHED BYTES, one a line, the oldest first; FINISHED in seconds since 1970.
+backups() { pgbackrest --output=json info | "$SYSTEM_PYTHON" "$CHECKOUT/scripts/lib/list_backups.py"; }
+
+newest_backup() { backups | tail -n 1 | cut -d ' ' -f 1; }
+
+# backup_called NAME: nothing if there is none.
+backup_called() { backups | awk -v name="$1" '$1 == name {print $1}'; }
+
+# backup_before SECONDS: the newest that was finished by then.
+backup_before() { backups | awk -v end="$1" '$3 <= end {found = $1} END {print found}'; }
+
+# archive_all: what was committed until now can be restored, although its file of the log is not full.
+archive_all() {
+  as_superuser postgres --output=/dev/null <<<"SELECT txid_current();"    # so that a commit stands behind it
+  pgbackrest --archive-timeout=30 check
+}
+
+# ---- encrypted files
+
+# sealed FILE: what comes on standard input, encrypted; FILE is there whole or not at all.
+sealed() {
+  age --encrypt --recipient "$(age-keygen -y "$BACKUP_KEY")" --output "$1.new"
+  mv "$1.new" "$1"
+}
+
+# unsealed FILE: on standard output; fails if a byte of it was changed.
+unsealed() { age --decrypt --identity "$BACKUP_KEY" "$1"; }
+
+# ---- one service's database in a file
+
+dump_name() { printf '%s-%s' "$1" "$(date --utc +%Y%m%d-%H%M%S)"; }
+
+# dump_service SERVICE NAME
+dump_service() {
+  as_postgres pg_dump --port="$(postgres_port)" --format=custom "$1" | sealed "$BACKUPS/dumps/$2.dump.age"
+  (cd "$BACKUPS/dumps" && sha256sum "$2.dump.age" >"$2.dump.age.sha256.new" && mv "$2.dump.age.sha256.new" "$2.dump.age.sha256")
+  sync --file-system "$BACKUPS/dumps"
+  _prune_dumps "$1"
+}
+
+_prune_dumps() {
+  local file
+  find "$BACKUPS/dumps" -name "$1-*.dump.age" | sort | head -n -"$KEPT_DUMPS" | while read -r file; do
+    rm -f "$file" "$file.sha256"
+  done
+}
+
+is_dump() { [[ -f $BACKUPS/dumps/$1.dump.age ]]; }
+
+# ---- figures, alarms
+
+# record FILE NAME VALUE...: as metrics.
+record() {
+  local file=$BACKUPS/metrics/$1.prom
+  shift
+  (umask 022 && printf '%s %s\n' "$@" >"$file.new")
+  mv "$file.new" "$file"
+}
+
+# alarm SENTENCE: into the journal, as an error.
+alarm() { logger --priority daemon.err --tag "quartet-${0##*/}" -- "$*"; }

@@ -1,0 +1,154 @@
+# The steps of a restore. Each is safe to be interrupted: what takes a place does so by renaming, and
+# what was there stays.
+# shellcheck shell=bash disable=SC2153,SC2154    # stamp is of scripts/restore
+
+readonly FORGOTTEN_IDS=1000000    # that a restored database leaves out: see skip_ids
+
+# ---- the whole cluster
+
+# restore_files FOLDER RESTORE-OPTION...: pgBackRest compares each file with the checksum of its backup.
+# They will stand where the live ones do, so that is where the log is brought to.
+restore_files() {
+  local command="pgbackrest --config=$REPOSITORY_SETTINGS --stanza=quartet archive-get %f \"%p\""
+  rm -rf "$1"
+  install -d -o postgres -g postgres -m 0700 "$1"
+  pgbackrest --pg1-path="$1" --recovery-option="restore_command=$command" "${@:2}" restore
+}
+
+_cluster_unit() { printf 'postgresql@%s-main' "$(postgres_version)"; }
+
+# exchange DATA KEPT: DATA.restored takes the place of DATA. Fails if PostgreSQL does not get to the target.
+exchange() {
+  systemctl stop "$(_cluster_unit)"
+  if [[ -d $1 ]]; then mv -T "$1" "$2"; fi
+  mv -T "$1.restored" "$1"
+  systemctl start "$(_cluster_unit)"
+  wait_until 7200 _has_come_to_an_end
+  _has_recovered
+}
+
+_has_recovered() { [[ $(as_superuser postgres --tuples-only --no-align <<<"SELECT pg_is_in_recovery();" 2>/dev/null) == f ]]; }
+
+_has_come_to_an_end() { _has_recovered || (($(systemctl show --property=NRestarts --value "$(_cluster_unit)") > 0)); }
+
+exchange_back() {
+  systemctl stop "$(_cluster_unit)"
+  systemctl reset-failed "$(_cluster_unit)"
+  mv -T "$1" "$1.restored"
+  mv -T "$2" "$1"
+  rm -rf "$1.restored"
+  systemctl start "$(_cluster_unit)"
+}
+
+# finish_exchange DATA: one that was killed between two renamings.
+finish_exchange() {
+  local kept
+  if [[ -d $1 ]]; then return 0; fi
+  kept=$(find "$(dirname "$1")" -maxdepth 1 -name "$(basename "$1").before_*" | sort | tail -n 1)
+  [[ -n $kept ]] || return 0
+  mv -T "$kept" "$1"
+  systemctl start "$(_cluster_unit)"
+}
+
+# bring_up_to_date: what the host has made since, and the moment that was gone back to did not know.
+bring_up_to_date() {
+  local one
+  make_databases
+  for one in "${SERVICES[@]}"; do
+    skip_ids "$one"
+    migrate "$one"
+  done
+}
+
+# skip_ids DATABASE: tokens, e-mails, and the other services may speak of what it has forgotten; so no
+# number that was given out may be given out again.
+skip_ids() {
+  as_superuser "$1" --output=/dev/null <<SQL
+SELECT format('SELECT setval(%L, %s)', seqrelid::regclass, coalesce(pg_sequence_last_value(seqrelid), 0) + $FORGOTTEN_IDS)
+  FROM pg_sequence \\gexec
+SQL
+}
+
+stop_all() { systemctl stop microservices.target; }
+
+start_all() {
+  local one
+  for one in "${SERVICES[@]}"; do start_service "$one"; done
+  systemctl start microservices.target
+}
+
+# Those that have been replaced are kept; those that came later stay.
+put_images_back() {
+  [[ -d $1 ]] || return 0
+  mkdir -p "$IMAGES"
+  rsync -rtp --backup --backup-dir="$IMAGES.before_$stamp" "$1/" "$IMAGES/"
+  chown -R --reference="$(dirname "$IMAGES")" "$IMAGES"
+}
+
+# ---- one service
+
+# load_from_beside SERVICE: its database, out of the cluster that was brought to life, into the live one.
+load_from_beside() {
+  _new_database "$1"
+  as_postgres pg_dump --host="$BESIDE" --format=custom "$1" | _load "$1"
+}
+
+check_dump() { (cd "$BACKUPS/dumps" && sha256sum --check "$1.dump.age.sha256") && unsealed "$BACKUPS/dumps/$1.dump.age" >/dev/null; }
+
+# load_dump NAME
+load_dump() {
+  _new_database "${1%%-*}"
+  unsealed "$BACKUPS/dumps/$1.dump.age" | _load "${1%%-*}"
+}
+
+_new_database() {
+  as_superuser postgres <<SQL
+DROP DATABASE IF EXISTS $1_restored WITH (FORCE);
+CREATE DATABASE $1_restored OWNER $1 TEMPLATE template0 ENCODING 'UTF8' LOCALE 'C.UTF-8';
+REVOKE CONNECT, TEMPORARY ON DATABASE $1_restored FROM PUBLIC;
+SQL
+}
+
+_load() {
+  as_postgres pg_restore --port="$(postgres_port)" --dbname="$1_restored" --exit-on-error --single-transaction
+  skip_ids "$1_restored"
+}
+
+# take_place SERVICE: both renamings or none.
+take_place() {
+  as_superuser postgres --output=/dev/null <<SQL
+SELECT pg_terminate_backend(pid) FROM pg_stat_activity WHERE datname = '$1';
+SELECT EXISTS (SELECT FROM pg_database WHERE datname = '$1') AS is_there \\gset
+BEGIN;
+\\if :is_there
+ALTER DATABASE $1 RENAME TO $1_before_$stamp;
+\\endif
+ALTER DATABASE $1_restored RENAME TO $1;
+COMMIT;
+SQL
+}
+
+# ---- settings
+
+# put_settings_back FILE: the key that opened it is not in it, and stays.
+put_settings_back() {
+  local new=$SETTINGS.restored
+  rm -rf "$new"
+  mkdir -m 0700 "$new"
+  unsealed "$1" | tar -C "$new" --strip-components=2 -x
+  cp --preserve "$BACKUP_KEY" "$new/secrets/"
+  _own_settings "$new"
+  chmod 0755 "$new"
+  mv -T "$SETTINGS" "$SETTINGS.before_$stamp"
+  mv -T "$new" "$SETTINGS"
+}
+
+# Users have other numbers on another host, or are not there yet.
+_own_settings() {
+  local one
+  chown -R root:root "$1"
+  for one in "${SERVICES[@]}"; do
+    if getent group "$one" >/dev/null; then chgrp "$one" "$1/$one.env"; fi
+  done
+  if getent group postgres >/dev/null; then chgrp postgres "$1/${REPOSITORY_SETTINGS##*/}"; fi
+}

@@ -1,0 +1,316 @@
+"""Going back: to a second, to a backup, to a file, on a host that has lost everything."""
+
+import re
+import time
+
+import pytest
+
+BACKUPS = "/var/backups/quartet"
+AT_RISK_SECONDS = 60
+TOLD = "SELECT count(*) FROM notifications"
+
+
+def rows(host, database, query):
+    psql = ("runuser", "-u", "postgres", "--", "psql", "-X", "-At", "-d", database, "-c", query)
+    return host.output(*psql)
+
+
+def trade(host):
+    """A customer registers and orders. Returns the order's number."""
+    said = host.run(
+        *("python3", "scripts/lib/smoke_test.py", "http://127.0.0.1"),
+        "/var/lib/microservice4/mail",
+        stdin=host.output("scripts/token"),
+    )
+    return int(re.search(r"order (\d+),", said.stdout)[1])
+
+
+def back_up(host):
+    """Returns the backup's name."""
+    return re.search(r"Made (\S+)\.", host.output("scripts/backup"))[1]
+
+
+def moment(host):
+    """Now, on the machine, with nothing in the same second before or after."""
+    time.sleep(1.1)
+    now = host.output("date", "--utc", "+%F %T")
+    time.sleep(1.1)
+    return now
+
+
+def orders(host):
+    return {int(n) for n in rows(host, "microservice3", "SELECT id FROM orders").split()}
+
+
+@pytest.fixture
+def damaged(host):
+    """Returns a function that changes bytes in the middle of a file, until the test has ended."""
+    files = []
+
+    def damage(file):
+        path = host.root / file.lstrip("/")
+        whole = path.read_bytes()
+        files.append((path, whole))
+        middle = len(whole) // 2
+        path.write_bytes(
+            whole[:middle]
+            + bytes(b ^ 255 for b in whole[middle : middle + 64])
+            + whole[middle + 64 :]
+        )
+
+    yield damage
+    for path, whole in files:
+        path.write_bytes(whole)
+
+
+def test_installing_starts_the_timers_and_makes_a_first_backup(host):
+    for timer in ("microservices-backup.timer", "microservices-restore-drill.timer"):
+        assert host.output("systemctl", "is-enabled", timer) == "enabled"
+        assert host.output("systemctl", "is-active", timer) == "active"
+    assert re.match(r"\d{8}-\d{6}F +full ", host.output("scripts/restore", "--list"))
+
+
+def test_a_second_backup_holds_what_has_changed(host):
+    trade(host)
+
+    name = back_up(host)
+
+    assert re.fullmatch(r"\d{8}-\d{6}F_\d{8}-\d{6}I", name)
+    listed = host.output("scripts/restore", "--list").splitlines()[-1]
+    assert listed.startswith(f"{name} ") and " incr " in listed
+
+
+def test_work_is_in_the_archive_within_a_minute(host):
+    trade(host)
+    archived = "SELECT last_archived_time > '{}' FROM pg_stat_archiver"
+    begun = host.output("date", "--utc", "--iso-8601=seconds")
+    ended = time.monotonic() + AT_RISK_SECONDS
+
+    while rows(host, "postgres", archived.format(begun)) != "t":
+        assert time.monotonic() < ended
+        time.sleep(1)
+
+
+def test_nobody_reads_a_secret_or_a_customer_in_a_backup(host):
+    back_up(host)
+    secret = host.output("cat", "/etc/microservices/secrets/admin.password")
+    name = rows(host, "microservice1", "SELECT username FROM users ORDER BY id DESC LIMIT 1")
+
+    for text in (secret, name, "BEGIN PRIVATE KEY"):
+        assert host.run("grep", "-raF", "-e", text, BACKUPS, check=False).stdout == ""
+
+
+def test_the_drill_is_content(host):
+    trade(host)
+    back_up(host)
+
+    host.run("systemctl", "start", "microservices-restore-drill")
+
+    assert "quartet_restore_drill_ok 1" in host.output("cat", f"{BACKUPS}/metrics/drill.prom")
+    assert host.output("ls", "-A", "/var/lib/quartet-beside") == ""
+
+
+def test_the_drill_finds_a_promise_that_was_broken(host):
+    order = trade(host)
+    state = f"UPDATE reservations SET state = '{{}}' WHERE order_id = {order}"
+    rows(host, "microservice2", state.format("released"))
+    try:
+        answer = host.run("scripts/restore-drill", check=False)
+    finally:
+        rows(host, "microservice2", state.format("held"))
+
+    assert answer.returncode == 1
+    assert f"order {order} is confirmed: of product" in answer.stdout
+    assert "quartet_restore_drill_ok 0" in host.output("cat", f"{BACKUPS}/metrics/drill.prom")
+    alarms = host.output(
+        "journalctl", "--priority=err", "--identifier=quartet-restore-drill", "-o", "cat"
+    )
+    assert "has failed" in alarms
+
+
+def test_a_damaged_backup_is_refused_and_what_runs_goes_on(host, damaged):
+    name = back_up(host)
+    trade(host)
+    full = name.split("_")[0]
+    files = host.output("find", f"{BACKUPS}/cluster/backup/quartet/{full}/bundle", "-type", "f")
+    damaged(sorted(files.splitlines())[0])
+
+    drill = host.run("scripts/restore-drill", check=False)
+    restored = host.run("scripts/restore", "--yes", name, check=False)
+
+    assert (drill.returncode, restored.returncode) == (1, 1)
+    assert "is damaged" in drill.stdout
+    assert f"backup {name} is damaged" in restored.stdout
+    assert "Nothing was changed" in restored.stdout
+    assert trade(host)
+
+
+def test_damaged_settings_are_found(host, damaged):
+    name = back_up(host)
+    damaged(f"{BACKUPS}/sets/{name}/settings.tar.age")
+
+    answer = host.run("scripts/restore-drill", check=False)
+
+    assert answer.returncode == 1
+    assert "settings.tar.age: FAILED" in answer.stdout
+    assert host.run("scripts/restore", "--yes", "--settings", name, check=False).returncode == 1
+    assert host.run("scripts/status").returncode == 0
+
+
+@pytest.mark.parametrize(
+    ("words", "said"),
+    [
+        (("yesterday-or-so",), "no backup, and no time"),
+        (("2999-01-01 00:00:00",), "still to come"),
+        (("2001-01-01 00:00:00",), "no backup that was finished by then"),
+    ],
+)
+def test_a_moment_without_a_backup_is_refused(host, words, said):
+    answer = host.run("scripts/restore", "--yes", *words, check=False)
+
+    assert answer.returncode == 1
+    assert said in answer.stdout
+
+
+def test_without_a_yes_nothing_happens(host):
+    back_up(host)
+
+    answer = host.run("scripts/restore", "latest", stdin="n\n", check=False)
+
+    assert answer.returncode == 1
+    assert "nothing was changed" in answer.stdout
+
+
+def test_a_dropped_database_is_back_as_it_was_the_second_before(host):
+    back_up(host)
+    kept = trade(host)
+    then = moment(host)
+    forgotten = trade(host)
+    rows(host, "postgres", "DROP DATABASE microservice3 WITH (FORCE)")
+
+    answer = host.output("scripts/restore", "--yes", then)
+
+    assert kept in orders(host)
+    assert forgotten not in orders(host)
+    new = trade(host)
+    assert new > forgotten + 1000
+    data = re.search(r"is in (\S+)\. To give it up", answer)[1]
+    assert host.run("ls", f"{data}/PG_VERSION").returncode == 0
+    host.run("scripts/restore-drill")
+    assert host.run("scripts/status").returncode == 0
+    assert "nothing was changed" in host.output("scripts/install")
+    host.run("rm", "-rf", data)
+
+
+def test_one_service_goes_back_alone(host):
+    back_up(host)
+    trade(host)
+    then = moment(host)
+    before = rows(host, "microservice4", TOLD)
+    later = trade(host)
+
+    host.run("scripts/restore", "--yes", then, "microservice4")
+
+    assert rows(host, "microservice4", TOLD) == before
+    assert later in orders(host)
+    host.run("scripts/restore-drill")
+    assert trade(host)
+
+
+def test_a_service_that_forgot_what_others_know_is_found_by_the_drill(host):
+    back_up(host)
+    then = moment(host)
+    forgotten = trade(host)
+    host.run("scripts/restore", "--yes", then, "microservice3")
+
+    answer = host.run("scripts/restore-drill", check=False)
+
+    assert f"order {forgotten} is unknown, and its stock is held" in answer.stdout
+    kept = rows(
+        host,
+        "postgres",
+        "SELECT max(datname) FROM pg_database WHERE datname ~ '^microservice3_before'",
+    )
+    assert str(forgotten) in rows(host, kept, "SELECT id FROM orders").split()
+    host.run("scripts/stop", "microservice3")
+    rows(host, "postgres", "DROP DATABASE microservice3")
+    rows(host, "postgres", f"ALTER DATABASE {kept} RENAME TO microservice3")
+    host.run("scripts/start", "microservice3")
+
+
+def test_one_database_can_be_taken_along_and_put_back(host):
+    trade(host)
+    said = host.output("scripts/backup", "microservice4")
+    before = rows(host, "microservice4", TOLD)
+    trade(host)
+
+    host.run("scripts/restore", "--yes", re.search(r"scripts/restore (\S+)", said)[1])
+
+    assert rows(host, "microservice4", TOLD) == before
+    assert trade(host)
+
+
+def test_settings_go_back_and_what_was_there_is_kept(host):
+    name = back_up(host)
+    changed = "/etc/microservices/microservice2.env"
+    before = host.output("cat", changed)
+    host.run("sh", "-c", f"echo 'LOG_LEVEL=\"DEBUG\"' >> {changed}")
+
+    host.run("scripts/restore", "--yes", "--settings", name)
+
+    assert host.output("cat", changed) == before
+    assert "DEBUG" in host.output("sh", "-c", "cat /etc/microservices.before_*/microservice2.env")
+    assert "nothing was changed" in host.output("scripts/install")
+
+
+def test_the_hook_is_told_where_backups_are(host):
+    hook = host.root / "etc/microservices/hooks/after-backup"
+    hook.parent.mkdir()
+    hook.write_text("#!/bin/sh\nls $1/sets >/run/hooked\n")
+    hook.chmod(0o755)
+
+    name = back_up(host)
+    host.run("systemctl", "start", "microservices-after-backup")
+
+    assert name in host.output("cat", "/run/hooked")
+    host.run("rm", "-r", "/etc/microservices/hooks")
+
+
+def test_images_are_backed_up_and_come_back(host):
+    host.run("install", "-d", "-o", "microservice2", "/var/lib/microservice2/images")
+    host.run("sh", "-c", "echo lamp > /var/lib/microservice2/images/1.png")
+    name = back_up(host)
+    host.run("sh", "-c", "echo other > /var/lib/microservice2/images/1.png")
+
+    host.run("scripts/restore", "--yes", name)
+
+    assert host.output("cat", "/var/lib/microservice2/images/1.png") == "lamp"
+    kept = host.output("sh", "-c", "cat /var/lib/microservice2/images.before_*/1.png")
+    assert kept == "other"
+
+
+@pytest.mark.slow
+def test_a_new_host_goes_on_where_the_lost_one_ended(host):
+    back_up(host)
+    order = trade(host)
+    pgbackrest = ("pgbackrest", "--config=/etc/microservices/pgbackrest.conf", "--stanza=quartet")
+    host.run("runuser", "-u", "postgres", "--", *pgbackrest, "check")
+    name = host.output("sh", "-c", f"ls {BACKUPS}/sets | tail -n 1")
+    host.run(
+        "sh", "-c", f"cp -a {BACKUPS} /root/copy; cp /etc/microservices/secrets/backup.key /root"
+    )
+    host.run("scripts/uninstall", "--erase")
+    version = host.output("ls", "/usr/lib/postgresql")
+    host.run("pg_dropcluster", "--stop", version, "main")
+
+    host.run("sh", "-c", f"cp -a /root/copy {BACKUPS}")
+    host.run(
+        "install", "-D", "-m", "0600", "/root/backup.key", "/etc/microservices/secrets/backup.key"
+    )
+    host.run("scripts/restore", "--yes", "--settings", name)
+    host.run("scripts/install")
+    host.run("scripts/restore", "--yes", "latest")
+
+    assert order in orders(host)
+    assert trade(host) > order
+    host.run("scripts/restore-drill")
