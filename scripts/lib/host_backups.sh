@@ -13,7 +13,6 @@
 readonly BACKUPS=/var/backups/quartet
 readonly BACKUP_KEY=$SECRETS/backup.key         # opens all that is in sets/ and dumps/
 readonly REPOSITORY_SETTINGS=$SETTINGS/pgbackrest.conf
-readonly IMAGES=/var/lib/microservice2/images
 readonly ARCHIVE_GAP=$BACKUPS/archive.gap       # nothing was archived for a while: no way leads over it
 readonly KEPT_FULL=4 KEPT_DUMPS=10
 
