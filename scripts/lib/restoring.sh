@@ -69,12 +69,14 @@ SELECT format('SELECT setval(%L, %s)', seqrelid::regclass, coalesce(pg_sequence_
 SQL
 }
 
-stop_all() { systemctl stop microservices.target; }
+stop_all() {
+  local one
+  for one in "${SERVICES[@]}"; do stop_service "$one"; done
+}
 
 start_all() {
   local one
   for one in "${SERVICES[@]}"; do start_service "$one"; done
-  systemctl start microservices.target
 }
 
 # Those that have been replaced are kept; those that came later stay.

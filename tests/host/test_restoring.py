@@ -11,8 +11,8 @@ TOLD = "SELECT count(*) FROM notifications"
 
 
 def rows(host, database, query):
-    psql = ("runuser", "-u", "postgres", "--", "psql", "-X", "-At", "-d", database, "-c", query)
-    return host.output(*psql)
+    as_postgres = ("env", "--chdir=/", "runuser", "-u", "postgres", "--")
+    return host.output(*as_postgres, "psql", "-XAt", "-d", database, "-c", query)
 
 
 def trade(host):
