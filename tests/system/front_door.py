@@ -80,7 +80,8 @@ class FrontDoor:
         (self.folder / "run").mkdir()
         (self.folder / "log").mkdir()
         self.images.mkdir()
-        shutil.copytree(PROJECT / "nginx", self.folder / "nginx")
+        only_on_a_host = shutil.ignore_patterns("service.conf")
+        shutil.copytree(PROJECT / "nginx", self.folder / "nginx", ignore=only_on_a_host)
         (self.folder / "nginx" / "tmp").mkdir()
         text = (PROJECT / "nginx" / "embedded.conf").read_text()
         for name, value in {
