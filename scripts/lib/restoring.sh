@@ -15,39 +15,36 @@ restore_files() {
   pgbackrest --pg1-path="$1" --recovery-option="restore_command=$command" "${@:2}" restore
 }
 
-_cluster_unit() { printf 'postgresql@%s-main' "$(postgres_version)"; }
+cluster_unit() { printf 'postgresql@%s-main' "$(postgres_version)"; }
 
 # exchange DATA KEPT: DATA.restored takes the place of DATA. Fails if PostgreSQL does not get to the target.
 exchange() {
-  systemctl stop "$(_cluster_unit)"
+  systemctl stop "$(cluster_unit)"
   if [[ -d $1 ]]; then mv -T "$1" "$2"; fi
   mv -T "$1.restored" "$1"
-  systemctl start "$(_cluster_unit)"
+  systemctl start "$(cluster_unit)"
   wait_until 7200 _has_come_to_an_end
   _has_recovered
 }
 
 _has_recovered() { [[ $(as_superuser postgres --tuples-only --no-align <<<"SELECT pg_is_in_recovery();" 2>/dev/null) == f ]]; }
 
-_has_come_to_an_end() { _has_recovered || (($(systemctl show --property=NRestarts --value "$(_cluster_unit)") > 0)); }
+_has_come_to_an_end() { _has_recovered || (($(systemctl show --property=NRestarts --value "$(cluster_unit)") > 0)); }
 
 exchange_back() {
-  systemctl stop "$(_cluster_unit)"
-  systemctl reset-failed "$(_cluster_unit)"
+  systemctl stop "$(cluster_unit)"
+  systemctl reset-failed "$(cluster_unit)"
   mv -T "$1" "$1.restored"
   mv -T "$2" "$1"
   rm -rf "$1.restored"
-  systemctl start "$(_cluster_unit)"
+  systemctl start "$(cluster_unit)"
 }
 
-# finish_exchange DATA: one that was killed between two renamings.
-finish_exchange() {
+# bring_back FOLDER: what an exchange that was killed between its two renamings has left nowhere.
+bring_back() {
   local kept
-  if [[ -d $1 ]]; then return 0; fi
   kept=$(find "$(dirname "$1")" -maxdepth 1 -name "$(basename "$1").before_*" | sort | tail -n 1)
-  [[ -n $kept ]] || return 0
-  mv -T "$kept" "$1"
-  systemctl start "$(_cluster_unit)"
+  if [[ ! -d $1 && -n $kept ]]; then mv -T "$kept" "$1"; fi
 }
 
 # bring_up_to_date: what the host has made since, and the moment that was gone back to did not know.
