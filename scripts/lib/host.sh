@@ -64,7 +64,7 @@ in_release() {
     "Environment=PATH=$folder/venv/bin:/usr/bin:/bin" Environment=PROMETHEUS_MULTIPROC_DIR=/tmp \
     "LoadCredential=database_password:$SECRETS/$service.database" \
     "LoadCredential=signing_key:$SECRETS/$service.pem" \
-    NoNewPrivileges=yes CapabilityBoundingSet= ProtectSystem=strict ProtectHome=yes PrivateTmp=yes PrivateDevices=yes; do
+    Nice=10 NoNewPrivileges=yes CapabilityBoundingSet= ProtectSystem=strict ProtectHome=yes PrivateTmp=yes PrivateDevices=yes; do
     properties+=(--property="$property")
   done
   # shellcheck disable=SC2016    # expanded by the inner shell

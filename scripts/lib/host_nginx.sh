@@ -20,8 +20,11 @@ make_nginx() {
   rm -f /etc/nginx/sites-enabled/default    # it would answer on port 80
   nginx -t -q
   systemctl enable nginx
-  systemctl reload-or-restart nginx
+  if _is_confined; then systemctl reload nginx; else systemctl restart nginx; fi
 }
+
+# Is it that of nginx.service.d/quartet.conf? One that Debian's unit alone has started is root's.
+_is_confined() { [[ $(stat -c %U "/proc/$(main_pid nginx.service)") == www-data ]]; }
 
 nginx_files() { (cd "$CHECKOUT/nginx" && printf '%s\n' conf.d/*.conf snippets/*.conf); }
 

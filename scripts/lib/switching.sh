@@ -33,16 +33,22 @@ _same_uwsgi_settings() {
     cmp -s "$WWW/$1/releases/$2/$1/uwsgi.ini" "$WWW/$1/releases/$3/$1/uwsgi.ini"
 }
 
-# chain_reload SERVICE: each worker ends its requests and makes room for a new one.
+# chain_reload SERVICE: each worker ends its requests and makes room for a new one. 2 minutes.
+# uWSGI does not hear of a second chain while the last worker of the first one still loads: ask again.
 chain_reload() {
-  local master workers
+  local master workers tries=24
   master=$(main_pid "microservice@$1.service")
   workers=$(_children_of "$master")
-  # shellcheck disable=SC2016    # expanded by the inner shell
-  timeout 5 sh -c 'echo c >"$0"' "/run/microservices/$1/fifo"
-  wait_until 60 _are_replaced "$1" "$master" "$workers"
+  _ask_for_chain "$1"
+  until wait_until 5 _are_replaced "$1" "$master" "$workers"; do
+    ((tries-- > 0)) || return 1
+    _ask_for_chain "$1"
+  done
   [[ $(main_pid "microservice@$1.service") == "$master" ]]
 }
+
+# shellcheck disable=SC2016    # expanded by the inner shell
+_ask_for_chain() { timeout 5 sh -c 'echo c >"$0"' "/run/microservices/$1/fifo"; }
 
 _children_of() { cat "/proc/$1/task/"*/children 2>/dev/null || true; }
 
