@@ -11,6 +11,7 @@ import threading
 import time
 from datetime import date, timedelta
 from decimal import Decimal
+from itertools import count
 from pathlib import Path
 from urllib.parse import urlsplit
 
@@ -21,6 +22,7 @@ CHECKOUT = Path(__file__).parents[2]
 IMPORT = CHECKOUT / "scripts" / "import-trade"
 SAMPLE = CHECKOUT / "tests" / "data" / "sample-trade.csv"
 ORDERS = 14
+_SHOPS = count()  # by chance, two of some thirty would have a day in common in every third run
 STAGES = ("users", "products", "opening stock", "returns", "orders")
 
 
@@ -31,7 +33,7 @@ class Shop:
     def __init__(self, stack, folder):
         self.stack = stack
         self.prefix = f"{random.randrange(10**7, 10**8)}"
-        self.first_day = date(1990, 1, 1) + timedelta(days=random.randrange(6_000))
+        self.first_day = date(1990, 1, 1) + timedelta(days=10 * next(_SHOPS))
         self.file = folder / f"trade-{self.prefix}.csv"
         self.write(SAMPLE.read_text(encoding="utf-8"))
 
