@@ -2,6 +2,7 @@
 
 import os
 import shutil
+import socket
 import subprocess
 import tempfile
 from pathlib import Path
@@ -81,3 +82,12 @@ def fresh_service(_services, databases):
         return service
 
     return fresh
+
+
+@pytest.fixture
+def supervisor(tmp_path):
+    """What systemd is to a worker: a socket on which it hears that all is well."""
+    with socket.socket(socket.AF_UNIX, socket.SOCK_DGRAM) as listening:
+        listening.settimeout(3)
+        listening.bind(str(tmp_path / "notify"))
+        yield listening

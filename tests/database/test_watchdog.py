@@ -1,4 +1,3 @@
-import socket
 import threading
 from contextlib import contextmanager
 from types import SimpleNamespace
@@ -8,15 +7,6 @@ import pytest
 from chassis import outbox, worker
 from chassis.database import transaction
 from chassis.worker import Worker
-
-
-@pytest.fixture
-def supervisor(tmp_path):
-    """What systemd is to a worker: a socket on which it hears that all is well."""
-    with socket.socket(socket.AF_UNIX, socket.SOCK_DGRAM) as listening:
-        listening.settimeout(3)
-        listening.bind(str(tmp_path / "notify"))
-        yield listening
 
 
 @contextmanager

@@ -8,7 +8,7 @@ from concurrent.futures import ThreadPoolExecutor
 import pytest
 
 from tests.processes import children, is_alive
-from tests.system.front_door import FrontDoor, UwsgiService, wait_for
+from tests.system.front_door import UwsgiService, wait_for
 
 SLOW = """
 import os, time
@@ -20,14 +20,6 @@ def app(environ, start_response):
 """
 THREADS = 4  # of each of the two processes
 PATH = "/api/service1/anything"
-
-
-@pytest.fixture(scope="module")
-def door(tmp_path_factory):
-    door = FrontDoor(tmp_path_factory.mktemp("door"))
-    door.start()
-    yield door
-    door.stop()
 
 
 @pytest.fixture

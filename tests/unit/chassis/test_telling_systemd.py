@@ -1,16 +1,6 @@
 import socket
 
-import pytest
-
 from chassis.notify import notifier
-
-
-@pytest.fixture
-def supervisor(tmp_path):
-    with socket.socket(socket.AF_UNIX, socket.SOCK_DGRAM) as listening:
-        listening.settimeout(2)
-        listening.bind(str(tmp_path / "notify"))
-        yield listening
 
 
 def test_a_state_arrives_as_it_was_said(supervisor):
