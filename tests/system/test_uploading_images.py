@@ -117,7 +117,7 @@ def test_slow_senders_hold_no_thread_and_leave_nothing(stack, admin_token, lamp)
 
     start = time.monotonic()
     assert stack.call("GET", lamp).status_code == 200
-    assert time.monotonic() - start < 2
+    assert time.monotonic() - start < 5
     for connection in slow:
         connection.close()
     assert_nothing_is_left(stack)

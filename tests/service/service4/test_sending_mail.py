@@ -279,7 +279,7 @@ def test_a_server_that_babbles_or_falls_silent_is_left_in_time_and_asked_again(
     (found,) = notifications()
     assert (found["status"], found["attempts"]) == ("queued", 1)
     assert found["last_error"] == f"127.0.0.1: {reason}"
-    assert took < 3.8
+    assert took < 6
     assert rows("SELECT last_error FROM outbox") == [(found["last_error"],)]
 
 
@@ -307,7 +307,7 @@ def test_a_server_that_is_slow_at_every_step_is_left_in_time(
     took = one_step(service)
 
     assert [entry["status"] for entry in notifications()] == ["queued"]
-    assert took < 3.6
+    assert took < 6
 
 
 def test_a_letter_that_is_put_off_holds_up_the_next_one_of_the_same_order_only(

