@@ -160,9 +160,18 @@ services_named() {
 }
 
 # one_at_a_time_in FOLDER ARGUMENT...: run this script again under a lock, so that no two change it at once.
+# What it calls is under its locks too.
 one_at_a_time_in() {
-  [[ -z ${QUARTET_LOCKED:-} ]] || return 0
-  QUARTET_LOCKED=1 exec flock --close "$1" "$0" "${@:2}"
+  [[ ${QUARTET_LOCKED:-}: != *:"$1":* ]] || return 0
+  flock --nonblock "$1" true || warn "Something else is changing $1: waiting for it to end."
+  QUARTET_LOCKED=${QUARTET_LOCKED:-}:$1 exec flock --close "$1" "$0" "${@:2}"
+}
+
+# end_if_dry SENTENCE: instead of the first change.
+end_if_dry() {
+  $dry_run || return 0
+  say "Dry run: $*; nothing was changed."
+  exit 0
 }
 
 # port_is_taken PORT: does something listen on this loopback port?

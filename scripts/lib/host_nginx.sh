@@ -10,7 +10,23 @@ has_nginx() {
     systemctl is-enabled --quiet nginx && systemctl is-active --quiet nginx
 }
 
+# What Nginx does not accept, perhaps together with a file of the operator's, is taken back.
 make_nginx() {
+  local before
+  before=$(mktemp -d)
+  cp -a /etc/nginx/. "$before"
+  _write_nginx_files
+  if ! nginx -t -q; then
+    rsync -a --delete "$before/" /etc/nginx/
+    rm -rf "$before"
+    return 1
+  fi
+  rm -rf "$before"
+  systemctl enable nginx
+  if _is_confined; then systemctl reload nginx; else systemctl restart nginx; fi
+}
+
+_write_nginx_files() {
   local file
   while read -r file; do
     install -d "/etc/nginx/${file%/*}"
@@ -18,9 +34,6 @@ make_nginx() {
     mv "/etc/nginx/$file.new" "/etc/nginx/$file"
   done < <(nginx_files)
   rm -f /etc/nginx/sites-enabled/default    # it would answer on port 80
-  nginx -t -q
-  systemctl enable nginx
-  if _is_confined; then systemctl reload nginx; else systemctl restart nginx; fi
 }
 
 # Is it that of nginx.service.d/quartet.conf? One that Debian's unit alone has started is root's.

@@ -1,8 +1,11 @@
 """What the scripts of the checkout tell of the host, and do to it, besides deploying."""
 
 import json
+import subprocess
 
 import pytest
+
+from tests.system.front_door import wait_for
 
 
 def test_status_is_content(host):
@@ -81,6 +84,43 @@ def test_a_dry_run_of_a_deployment_changes_nothing(host, a_release, release_of):
 
     assert f"would go from {before}" in answer
     assert release_of("microservice4") == before
+
+
+@pytest.mark.parametrize(
+    "words",
+    [
+        ("admin", "create", "--dry-run", "mary", "mary@example.com"),
+        ("backup", "--dry-run"),
+        ("keys", "rotate", "--dry-run"),
+        ("restart", "--dry-run"),
+        ("restore-drill", "--dry-run"),
+        ("scale", "--dry-run", "microservice1", "--processes", "3"),
+        ("start", "--dry-run"),
+        ("stop", "--dry-run", "microservice1"),
+        ("tls", "--dry-run", "own", "shop.example"),
+    ],
+    ids=lambda words: words[0],
+)
+def test_a_dry_run_changes_nothing(host, words):
+    state = ("sh", "-c", "find /etc/microservices /var/backups/quartet -ls; pgrep -f uwsgi")
+    before = host.output(*state)
+
+    answer = host.output(f"scripts/{words[0]}", *words[1:])
+
+    assert answer.startswith("Dry run: ")
+    assert answer.endswith("; nothing was changed.")
+    assert host.output(*state) == before
+
+
+def test_who_has_to_wait_for_another_is_told(host):
+    folder = "/opt/www/microservice4"
+    deploying = ["flock", folder, "sleep", "3"]
+    with subprocess.Popen(host.command(*deploying)):
+        wait_for(lambda: host.run("flock", "--nonblock", folder, "true", check=False).returncode)
+        answer = host.output("scripts/restore", "--dry-run", "latest")
+
+    assert f"Something else is changing {folder}: waiting for it to end." in answer
+    assert "Dry run" in answer
 
 
 @pytest.mark.parametrize(

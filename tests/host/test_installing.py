@@ -45,6 +45,24 @@ def test_checking_finds_what_is_missing_and_mends_nothing(host):
     assert "Nginx on port 80" in host.output("scripts/install")
 
 
+def test_what_nginx_does_not_accept_is_taken_back(host):
+    listing = ("sh", "-c", "cd /etc/nginx && find . -type f -exec sha256sum {} + | sort")
+    operators = host.root / "etc/nginx/conf.d/operator.conf"
+    operators.write_text("no such directive;\n")
+    host.run("rm", "/etc/nginx/snippets/headers.conf")
+    before = host.output(*listing)
+    try:
+        answer = host.run("scripts/install", check=False)
+        after = host.output(*listing)
+    finally:
+        operators.unlink()
+        host.run("scripts/install")
+
+    assert answer.returncode == 1
+    assert "operator.conf" in answer.stdout
+    assert after == before
+
+
 def test_no_unit_is_more_exposed_than_it_may_be(host):
     figures = EXPOSURE | {postgres_unit(host): 2.5}
     for unit, most in figures.items():
