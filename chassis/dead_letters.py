@@ -10,7 +10,7 @@ from chassis import audit, outbox
 from chassis.api import Blueprint
 from chassis.auth import allow
 from chassis.database import transaction
-from chassis.errors import NotFound
+from chassis.errors import present
 from chassis.fields import AnyJson, Instant, ListQuery, Schema, Text, Whole
 from chassis.pagination import page_of
 from chassis.resources import paged
@@ -58,7 +58,7 @@ def list_dead_letters(query):
 def get_dead_letter(letter_id):
     """Show a dead letter with what was to be delivered"""
     with transaction() as tx:
-        return _found(outbox.find_dead_letter(tx, letter_id))
+        return present(outbox.find_dead_letter(tx, letter_id))
 
 
 @dead_letters.route("/<int:letter_id>/replay", methods=["POST"])
@@ -67,7 +67,7 @@ def get_dead_letter(letter_id):
 def replay_dead_letter(letter_id):
     """Deliver a dead letter after all: it goes out at once, before what waits of its subject"""
     with transaction() as tx:
-        letter = _found(outbox.replay_dead_letter(tx, letter_id))
+        letter = present(outbox.replay_dead_letter(tx, letter_id))
         audit.record(tx, "dead_letter.replayed", f"dead_letter/{letter_id}")
     log.info("dead letter replayed", extra={"lane": letter.lane, "subject": letter.subject})
     return letter
@@ -79,12 +79,6 @@ def replay_dead_letter(letter_id):
 def discard_dead_letter(letter_id):
     """Discard a dead letter: it is never delivered"""
     with transaction() as tx:
-        letter = _found(outbox.discard_dead_letter(tx, letter_id))
+        letter = present(outbox.discard_dead_letter(tx, letter_id))
         audit.record(tx, "dead_letter.discarded", f"dead_letter/{letter_id}")
     log.info("dead letter discarded", extra={"lane": letter.lane, "subject": letter.subject})
-
-
-def _found(letter):
-    if letter is None:
-        raise NotFound
-    return letter

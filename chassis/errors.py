@@ -39,6 +39,13 @@ class NotFound(Problem):
     status, code, title = 404, "not_found", "There is no such thing, or it is not yours"
 
 
+def present(found):
+    """Return what was found. Raises NotFound if it is None."""
+    if found is None:
+        raise NotFound
+    return found
+
+
 class NoRoute(Problem):
     status, code, title = 404, "no_route", "There is no such path"
 

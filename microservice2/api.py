@@ -6,7 +6,7 @@ from chassis.conditional import conditional, conditional_file
 from chassis.events import CONTENT_TYPE
 from chassis.resources import created, paged
 from chassis.uploads import upload
-from microservice2 import logic
+from microservice2.logic import catalogue, images, reserving, selling, stock
 from microservice2.schemas import (
     CategoryView,
     NewProduct,
@@ -42,7 +42,7 @@ blueprints = (products, categories, internal_products, reservations, events)
 @products.alt_response(409, description="The sku is taken")
 def create_product(body):
     """Add a product"""
-    return created(logic.create_product(**body))
+    return created(catalogue.create_product(**body))
 
 
 @products.route("", methods=["GET"])
@@ -51,7 +51,7 @@ def create_product(body):
 @products.response(200, ProductView(many=True))
 def list_products(query):
     """List products"""
-    return paged(logic.list_products(**query))
+    return paged(catalogue.list_products(**query))
 
 
 @products.route("/<int:product_id>", methods=["GET"])
@@ -60,7 +60,7 @@ def list_products(query):
 @products.response(200, ProductView)
 def get_product(product_id):
     """Show a product"""
-    return logic.get_product(product_id)
+    return catalogue.get_product(product_id)
 
 
 @products.route("/<int:product_id>", methods=["PUT"])
@@ -71,7 +71,7 @@ def get_product(product_id):
 @products.alt_response(409, description="The sku is taken")
 def replace_product(body, product_id, expected):
     """Write a product anew; a description that is left out is cleared"""
-    return logic.edit_product(product_id, expected, **body)
+    return catalogue.edit_product(product_id, expected, **body)
 
 
 @products.route("/<int:product_id>", methods=["PATCH"])
@@ -82,7 +82,7 @@ def replace_product(body, product_id, expected):
 @products.alt_response(409, description="The sku is taken")
 def change_product(body, product_id, expected):
     """Change some fields of a product"""
-    return logic.edit_product(product_id, expected, **body)
+    return catalogue.edit_product(product_id, expected, **body)
 
 
 @products.route("/<int:product_id>", methods=["DELETE"])
@@ -91,7 +91,7 @@ def change_product(body, product_id, expected):
 @products.response(204)
 def delete_product(product_id, expected):
     """Remove a product; orders keep what they have written down of it"""
-    logic.delete_product(product_id, expected)
+    catalogue.delete_product(product_id, expected)
 
 
 @products.route("/<int:product_id>/image", methods=["PUT"])
@@ -104,7 +104,7 @@ def delete_product(product_id, expected):
 @products.alt_response(422, description="It is no image: `not_an_image`")
 def put_image(product_id, expected, stream):
     """Give a product its image, or another one: PNG, JPEG or WebP, by content"""
-    product, tag = logic.put_image(product_id, expected, stream)
+    product, tag = images.put_image(product_id, expected, stream)
     return product, {"ETag": tag}
 
 
@@ -117,7 +117,7 @@ def put_image(product_id, expected, stream):
 @products.alt_response(404, description="There is no such product, or it has no image")
 def get_image(product_id):
     """Show a product's image"""
-    logic.refuse_image(product_id)  # Nginx shows what there is, and asks for the rest
+    images.refuse_image(product_id)  # Nginx shows what there is, and asks for the rest
 
 
 @products.route("/<int:product_id>/image", methods=["DELETE"])
@@ -126,7 +126,7 @@ def get_image(product_id):
 @products.response(204)
 def delete_image(product_id, expected):
     """Remove a product's image"""
-    logic.delete_image(product_id, expected)
+    images.delete_image(product_id, expected)
 
 
 @products.route("/<int:product_id>/stock", methods=["POST"])
@@ -137,7 +137,7 @@ def delete_image(product_id, expected):
 @products.alt_response(409, description="Not enough is left, or the reference is taken")
 def enter_stock(body, product_id):
     """Enter goods that came or went"""
-    return logic.enter_stock(product_id, **body)
+    return stock.enter_stock(product_id, **body)
 
 
 @products.route("/<int:product_id>/stock", methods=["GET"])
@@ -146,7 +146,7 @@ def enter_stock(body, product_id):
 @products.response(200, StockEntryView(many=True))
 def list_stock_entries(query, product_id):
     """List a product's stock entries"""
-    return paged(logic.list_stock_entries(product_id, **query))
+    return paged(stock.list_stock_entries(product_id, **query))
 
 
 @categories.route("", methods=["GET"])
@@ -154,7 +154,7 @@ def list_stock_entries(query, product_id):
 @categories.response(200, CategoryView(many=True))
 def list_categories():
     """List the categories, with how many products each has"""
-    return logic.list_categories()
+    return catalogue.list_categories()
 
 
 @internal_products.route("", methods=["GET"])
@@ -163,7 +163,7 @@ def list_categories():
 @internal_products.response(200, ProductView(many=True))
 def list_products_by_id(query):
     """List these products, as many of them as exist"""
-    return logic.list_products_by_id(query["ids"])
+    return catalogue.list_products_by_id(query["ids"])
 
 
 @reservations.route("/<int:order_id>", methods=["PUT"])
@@ -173,7 +173,7 @@ def list_products_by_id(query):
 @reservations.alt_response(409, description="Not enough stock, or the order was already given up")
 def reserve_stock(body, order_id):
     """Set stock aside for an order"""
-    return logic.reserve(order_id, body["items"])
+    return reserving.reserve(order_id, body["items"])
 
 
 @reservations.route("/<int:order_id>", methods=["GET"])
@@ -181,7 +181,7 @@ def reserve_stock(body, order_id):
 @reservations.response(200, ReservationView)
 def get_reservation(order_id):
     """Show what is set aside for an order"""
-    return logic.get_reservation(order_id)
+    return reserving.get_reservation(order_id)
 
 
 @reservations.route("/<int:order_id>", methods=["DELETE"])
@@ -189,7 +189,7 @@ def get_reservation(order_id):
 @reservations.response(200, ReservationView)
 def release_stock(order_id):
     """Give back what was set aside for an order"""
-    return logic.release(order_id)
+    return reserving.release(order_id)
 
 
 @events.route("", methods=["POST"])
@@ -198,4 +198,4 @@ def release_stock(order_id):
 @events.response(204)
 def receive_events(events):
     """Take in what happened to orders: one event, or a batch"""
-    logic.receive(events)
+    selling.receive(events)

@@ -4,7 +4,7 @@ from functools import partial
 
 from chassis import audit
 from chassis.database import transaction
-from chassis.errors import Forbidden, NotFound
+from chassis.errors import Forbidden, NotFound, present
 from chassis.pagination import page_of
 from microservice1 import database
 from microservice1.errors import LastAdmin, WrongPassword
@@ -79,12 +79,6 @@ def delete(caller, user_id, expected):
         expected.check(present(database.lock_user(tx, user_id)).version)
         announce(tx, "user.deleted", database.delete_user(tx, user_id))
         audit.record(tx, "user.deleted", f"user/{user_id}")
-
-
-def present(found):
-    if found is None:
-        raise NotFound
-    return found
 
 
 def _check_may_see(caller, user_id):

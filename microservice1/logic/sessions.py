@@ -13,11 +13,11 @@ import secrets
 
 from chassis import service
 from chassis.database import transaction
+from chassis.errors import present
 from chassis.tokens import USER_TOKEN_SECONDS
 from microservice1 import database
 from microservice1.errors import BadCredentials
 from microservice1.logic import passwords
-from microservice1.logic.accounts import present
 
 SESSION_DAYS = 30
 GRACE_SECONDS = 10

@@ -2,7 +2,7 @@
 
 from chassis import audit
 from chassis.database import transaction
-from chassis.errors import NotFound
+from chassis.errors import present
 from microservice4 import database
 from microservice4.errors import NotFailed
 from microservice4.logic.addressing import fate_of, send_if_addressed
@@ -14,9 +14,7 @@ def retry(notification_id):
     It goes to the address that is known today, and is suppressed if it is too late to tell.
     """
     with transaction() as tx:
-        found = database.find_notification(tx, notification_id)
-        if found is None:
-            raise NotFound
+        found = present(database.find_notification(tx, notification_id))
         # The contact first, as when an event comes in: two transactions never wait for each other.
         contact = database.lock_contact(tx, found.user_id)
         notification = database.lock_notification(tx, notification_id)

@@ -63,7 +63,7 @@ def test_a_bad_release_never_takes_a_request(
 def test_one_that_turns_bad_is_rolled_back(host, under_load, a_release, release_of):
     before = release_of("microservice2")
     a_release(
-        "microservice2/logic.py",
+        "microservice2/logic/catalogue.py",
         "def list_products(",
         "def list_products(*_):\n    1 / 0\n\n\ndef old_(",
     )

@@ -13,7 +13,7 @@ from chassis.database import transaction
 from microservice1 import database as users_database
 from microservice1.logic import points, redeeming
 from microservice2 import database as products_database
-from microservice2 import logic as products
+from microservice2.logic import reserving
 from microservice3 import database as orders_database
 from microservice3.logic import changing, saga
 from microservice4 import database as notifications_database
@@ -32,7 +32,7 @@ def no_release_tombstone(patch):
                 return {"order_id": order_id, "state": "released", "items": []}
         return real(order_id)
 
-    real = _replace(patch, products, "release", release)
+    real = _replace(patch, reserving, "release", release)
 
 
 def no_refund_tombstone(patch):
@@ -58,7 +58,7 @@ def refusal_not_recorded(patch):
     def reserve(order_id, items):
         try:
             return real(order_id, items)
-        except (products.OutOfStock, products.ProductNotFound):
+        except (reserving.OutOfStock, reserving.ProductNotFound):
             with transaction() as tx:
                 tx.run(
                     "DELETE FROM reservations WHERE order_id = %(id)s AND state = 'refused'",
@@ -66,7 +66,7 @@ def refusal_not_recorded(patch):
                 )
             raise
 
-    real = _replace(patch, products, "reserve", reserve)
+    real = _replace(patch, reserving, "reserve", reserve)
 
 
 def no_dedup_reserve(patch):
@@ -74,10 +74,10 @@ def no_dedup_reserve(patch):
         with transaction() as tx:
             again = products_database.find_reservation(tx, order_id)
             if again and again.state == "held":
-                products_database.take_stock(tx, products._sums(items))
+                products_database.take_stock(tx, reserving.quantities(items))
         return real(order_id, items)
 
-    real = _replace(patch, products, "reserve", reserve)
+    real = _replace(patch, reserving, "reserve", reserve)
 
 
 def no_dedup_release(patch):
@@ -90,7 +90,7 @@ def no_dedup_release(patch):
                 products_database.return_stock(tx, units)
         return real(order_id)
 
-    real = _replace(patch, products, "release", release)
+    real = _replace(patch, reserving, "release", release)
 
 
 def no_dedup_redeem(patch):
@@ -155,7 +155,7 @@ def hold_expires(patch):
         )
         if held and not world.network.faithful:
             with world.services["microservice2"].active():
-                products.release(world.dice.choice(sorted(held))[0])
+                reserving.release(world.dice.choice(sorted(held))[0])
 
     real = _replace(patch, World, "time_passes", time_passes)
 

@@ -6,7 +6,7 @@ from functools import partial
 import pytest
 
 from chassis import image_store, uploads
-from microservice2 import logic
+from microservice2.logic import images
 from tests.images import JPEG, PNG, WEBP, png_of
 
 LONG_AGO = image_store.LEFT_OVER_SECONDS + 60
@@ -31,7 +31,7 @@ def keep_house(app, _services):
 
     def work():
         with _services(app.name).active():
-            logic.remove_left_images()
+            images.remove_left_images()
 
     return work
 
@@ -260,15 +260,15 @@ def test_no_two_images_of_a_product_have_one_tag(admin, lamp):
 
 
 def test_of_many_at_once_each_is_whole_and_one_stays(admin, lamp, files):
-    images = [PNG, JPEG, WEBP]
+    kinds = [PNG, JPEG, WEBP]
     with ThreadPoolExecutor(3) as pool:
-        answers = list(pool.map(lambda data: put(admin, lamp, data), images * 8))
+        answers = list(pool.map(lambda data: put(admin, lamp, data), kinds * 8))
 
     taken = [answer for answer in answers if answer.status_code == 200]
     assert {answer.status_code for answer in answers} <= {200, 503}  # 503: waited for the row
     assert len(taken) >= 8
     [(_, data)] = files().items()
-    assert data in images
+    assert data in kinds
     assert shown(admin, lamp)["version"] == lamp.version + len(taken)
 
 
