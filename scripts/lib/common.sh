@@ -167,7 +167,8 @@ one_at_a_time_in() {
   QUARTET_LOCKED=${QUARTET_LOCKED:-}:$1 exec flock --close "$1" "$0" "${@:2}"
 }
 
-# end_if_dry SENTENCE: instead of the first change.
+# end_if_dry SENTENCE: instead of the first change; dry_run is the caller's.
+# shellcheck disable=SC2154
 end_if_dry() {
   $dry_run || return 0
   say "Dry run: $*; nothing was changed."

@@ -25,12 +25,16 @@ class Installation:
 
 @dataclass
 class Load:
-    """A steady stream of so many requests a second. What it has seen is here once it has ended."""
+    """A steady stream of so many requests a second. What it has seen is here once it has ended.
+
+    failing_seconds: from the first failure to the last.
+    """
 
     rate: float
     requests: int = 0
     failed: int = 0
     failures: list = ()
+    failing_seconds: float = 0
     p50: float = 0
     p99: float = 0
     longest: float = 0

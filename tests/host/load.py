@@ -72,10 +72,12 @@ class Load:
 def summary(seen):
     slow = sorted(seconds for _, seconds, _, _ in seen)
     failed = [(path, outcome) for _, _, path, outcome in seen if outcome != 200]
+    failed_at = [due for due, _, _, outcome in seen if outcome != 200]
     return {
         "requests": len(seen),
         "failed": len(failed),
         "failures": failed[:20],
+        "failing_seconds": max(failed_at) - min(failed_at) if failed else 0,
         "p50": slow[len(slow) // 2],
         "p99": slow[int(len(slow) * 0.99)],
         "longest": slow[-1],
