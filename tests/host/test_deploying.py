@@ -5,6 +5,7 @@ import pytest
 GONE_SECONDS = 10  # for a release that turns bad, from its first error to its last
 
 
+@pytest.mark.brief
 def test_a_good_release_takes_over(host, under_load, a_release, release_of):
     commit = a_release("microservice2/__init__.py", '"""', '"""Newer. ')
 
@@ -64,6 +65,7 @@ def test_a_bad_release_never_takes_a_request(
     assert (load.failed, load.failures) == (0, [])
 
 
+@pytest.mark.brief
 def test_one_that_turns_bad_is_rolled_back(host, under_load, a_release, release_of):
     before = release_of("microservice2")
     a_release(

@@ -55,6 +55,7 @@ def test_stopping_and_starting_keeps_the_socket(host):
     assert host.run(*asked("/api/service2/health/ready")).returncode == 0
 
 
+@pytest.mark.brief
 def test_a_machine_that_lost_its_power_comes_back_by_itself(host):
     host.lose_power()
     host.boot()

@@ -2,6 +2,8 @@
 
 import re
 
+import pytest
+
 UNITS = [
     f"{unit}@microservice{number}.service"
     for unit in ("microservice", "microservice-worker", "microservice-candidate")
@@ -16,12 +18,18 @@ def postgres_unit(host):
     return f"postgresql@{version}-main.service"
 
 
+@pytest.mark.brief
 def test_one_command_leads_to_the_first_order(installation):
     assert "ordered       order 1," in installation.output
     assert "order.confirmed.eml" in installation.output
+
+
+def test_it_takes_less_than_three_minutes(installation):
+    """On a machine that does nothing else."""
     assert installation.seconds < 180
 
 
+@pytest.mark.brief
 def test_a_second_install_changes_nothing(host):
     made = ["/etc", "/opt/www", "/usr/lib/quartet", "/usr/local/lib/systemd"]
     before = host.output("find", *made, "-printf", "%p %T@ %i\n")
@@ -63,6 +71,7 @@ def test_what_nginx_does_not_accept_is_taken_back(host):
     assert after == before
 
 
+@pytest.mark.brief
 def test_no_unit_is_more_exposed_than_it_may_be(host):
     figures = EXPOSURE | {postgres_unit(host): 2.5}
     for unit, most in figures.items():
@@ -71,6 +80,7 @@ def test_no_unit_is_more_exposed_than_it_may_be(host):
         assert exposure <= most, unit
 
 
+@pytest.mark.brief
 def test_systemd_has_nothing_to_complain_of(host):
     units = [*UNITS, "microservice@microservice1.socket", "microservices.target", "nginx.service"]
     units += [*TIMED_UNITS, *(unit.replace(".service", ".timer") for unit in TIMED_UNITS)]
@@ -81,6 +91,7 @@ def test_systemd_has_nothing_to_complain_of(host):
     assert said == ""
 
 
+@pytest.mark.brief
 def test_a_service_reads_its_own_secrets_and_no_others(host):
     as_service = ("runuser", "-u", "microservice2", "--")
     for file in ("secrets/microservice2.pem", "secrets/admin.password", "microservice1.env"):

@@ -5,14 +5,11 @@ import time
 
 import pytest
 
+from tests.host.asking import rows
+
 BACKUPS = "/var/backups/quartet"
 AT_RISK_SECONDS = 60
 TOLD = "SELECT count(*) FROM notifications"
-
-
-def rows(host, database, query):
-    as_postgres = ("env", "--chdir=/", "runuser", "-u", "postgres", "--")
-    return host.output(*as_postgres, "psql", "-XAt", "-d", database, "-c", query)
 
 
 def trade(host):
@@ -36,6 +33,12 @@ def moment(host):
     now = host.output("date", "--utc", "+%F %T")
     time.sleep(1.1)
     return now
+
+
+def archive_log(host):
+    """All that was committed until now can be restored."""
+    pgbackrest = ("pgbackrest", "--config=/etc/microservices/pgbackrest.conf", "--stanza=quartet")
+    host.run("runuser", "-u", "postgres", "--", *pgbackrest, "check")
 
 
 def orders(host):
@@ -63,6 +66,23 @@ def damaged(host):
         path.write_bytes(whole)
 
 
+@pytest.fixture
+def gap(host):
+    """Returns a function that hides what was archived since a backup, until the test has ended."""
+    cluster = host.root / f"{BACKUPS}/cluster/archive".lstrip("/")
+
+    def hide(name):
+        archive_log(host)
+        finished = (host.root / f"{BACKUPS}/sets/{name}/SHA256SUMS".lstrip("/")).stat().st_mtime
+        for file in cluster.rglob("*-*.zst"):
+            if file.stat().st_mtime > finished:
+                file.rename(file.with_suffix(".hidden"))
+
+    yield hide
+    for file in cluster.rglob("*.hidden"):
+        file.rename(file.with_suffix(".zst"))
+
+
 def test_installing_starts_the_timers_and_makes_a_first_backup(host):
     for timer in ("microservices-backup.timer", "microservices-restore-drill.timer"):
         assert host.output("systemctl", "is-enabled", timer) == "enabled"
@@ -76,8 +96,8 @@ def test_a_second_backup_holds_what_has_changed(host):
     name = back_up(host)
 
     assert re.fullmatch(r"\d{8}-\d{6}F_\d{8}-\d{6}I", name)
-    listed = host.output("scripts/restore", "--list").splitlines()[-1]
-    assert listed.startswith(f"{name} ") and " incr " in listed
+    listed = host.output("scripts/restore", "--list")
+    assert re.search(rf"^{name} +incr ", listed, re.MULTILINE)
 
 
 def test_work_is_in_the_archive_within_a_minute(host):
@@ -100,6 +120,7 @@ def test_nobody_reads_a_secret_or_a_customer_in_a_backup(host):
         assert host.run("grep", "-raF", "-e", text, BACKUPS, check=False).stdout == ""
 
 
+@pytest.mark.brief
 def test_the_drill_is_content(host):
     trade(host)
     back_up(host)
@@ -202,6 +223,35 @@ def test_a_dropped_database_is_back_as_it_was_the_second_before(host):
     host.run("rm", "-rf", data)
 
 
+def test_a_restore_can_be_taken_back(host):
+    """The log has a branch from then on, and what was on the other one is not lost."""
+    first = back_up(host)
+    order = trade(host)
+    then = moment(host)
+
+    host.run("scripts/restore", "--yes", first)
+    assert order not in orders(host)
+
+    host.run("scripts/restore", "--yes", then)
+    assert order in orders(host)
+
+
+@pytest.mark.parametrize("service", [(), ("microservice4",)], ids=["all", "one"])
+def test_a_moment_that_the_log_does_not_reach_is_refused_and_what_runs_goes_on(host, gap, service):
+    name = back_up(host)
+    order = trade(host)
+    then = moment(host)
+    gap(name)
+
+    answer = host.run("scripts/restore", "--yes", then, *service, check=False)
+
+    assert answer.returncode == 1
+    assert f"does not lead to {then}" in answer.stdout
+    assert order in orders(host)
+    assert trade(host) == order + 1
+    assert host.run("scripts/status").returncode == 0
+
+
 def test_one_service_goes_back_alone(host):
     back_up(host)
     trade(host)
@@ -293,8 +343,7 @@ def test_images_are_backed_up_and_come_back(host):
 def test_a_new_host_goes_on_where_the_lost_one_ended(host):
     back_up(host)
     order = trade(host)
-    pgbackrest = ("pgbackrest", "--config=/etc/microservices/pgbackrest.conf", "--stanza=quartet")
-    host.run("runuser", "-u", "postgres", "--", *pgbackrest, "check")
+    archive_log(host)
     name = host.output("sh", "-c", f"ls {BACKUPS}/sets | tail -n 1")
     host.run(
         "sh", "-c", f"cp -a {BACKUPS} /root/copy; cp /etc/microservices/secrets/backup.key /root"
