@@ -56,7 +56,7 @@ class Forger:
         return self.claims(**{**who, **changes})
 
     def sign(self, header, claims, key="microservice1"):
-        """Return a token. header, claims: dicts, or what is to stand there as it is, text or bytes."""
+        """Return a token. header, claims: dicts, or text or bytes that stand there as they are."""
         key = self.key(key) if isinstance(key, str) else key
         signed = f"{_part(header)}.{_part(claims)}"
         return f"{signed}.{b64(key.sign(signed.encode()))}"
