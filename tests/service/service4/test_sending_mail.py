@@ -1,51 +1,17 @@
-import asyncio
-import socket
-import ssl
+"""Letters on their way: what is sent, to whom, once each, and what is nobody's business."""
+
 import threading
-import time
-from datetime import UTC, datetime, timedelta
 from email import message_from_bytes
 from email.policy import default
 
 import pytest
-from aiosmtpd.smtp import AuthResult
-from cryptography import x509
-from cryptography.hazmat.primitives import hashes, serialization
-from cryptography.hazmat.primitives.asymmetric import ec
-from cryptography.x509.oid import NameOID
 
 from chassis import testing
 from chassis.worker import Worker
 from microservice4.worker import LANES
+from tests.service.service4.mailing import letter, one_step, subjects, use
 
 REFUSED = "this is no address that can be written to"
-
-
-def letter(postbox):
-    """The one e-mail that arrived, as a reader's program sees it."""
-    (envelope,) = postbox.envelopes
-    return message_from_bytes(envelope.content, policy=default)
-
-
-def subjects(postbox):
-    return [
-        message_from_bytes(envelope.content, policy=default)["Subject"]
-        for envelope in postbox.envelopes
-    ]
-
-
-def one_step(service):
-    """Let the worker try what is due, once. Returns how many seconds it took."""
-    began = time.monotonic()
-    with service.active():
-        Worker(service, LANES).step("mail")
-    return time.monotonic() - began
-
-
-def use(service, **settings):
-    """Give the service other settings, as a restart would."""
-    for name, value in settings.items():
-        object.__setattr__(service.settings, name, value)
 
 
 def test_a_confirmed_order_arrives_at_a_real_mail_server(
@@ -193,123 +159,6 @@ def test_a_letter_that_is_too_large_for_the_server_is_a_failure(
     assert found["last_error"].startswith("552")
 
 
-def test_a_server_that_is_busy_is_asked_again_until_it_takes_the_letter(
-    user_event, notifications, work, postbox
-):
-    postbox.refusal = "451 4.3.0 Try again later"
-    user_event("user.registered")
-
-    work()
-
-    (found,) = notifications()
-    assert (found["status"], found["last_error"]) == ("queued", "451 4.3.0 Try again later")
-    assert found["attempts"] >= 1
-
-    postbox.refusal = None
-    work()
-
-    (found,) = notifications()
-    assert (found["status"], found["last_error"]) == ("sent", None)
-    assert found["attempts"] >= 2
-    assert len(postbox.envelopes) == 1
-
-
-def test_a_server_that_is_down_is_asked_again_until_it_is_up(
-    user_event, notifications, work, start_mail_server
-):
-    user_event("user.registered")
-
-    work()
-
-    (found,) = notifications()
-    assert found["status"] == "queued"
-    assert found["last_error"] == "127.0.0.1: ConnectionRefusedError"
-
-    postbox = start_mail_server()
-    work()
-
-    assert [entry["status"] for entry in notifications()] == ["sent"]
-    assert letter(postbox)["To"] == "ada@example.com"
-
-
-def test_a_server_that_does_not_want_us_is_asked_again(
-    user_event, notifications, work, start_mail_server
-):
-    class Strict:
-        async def handle_MAIL(self, server, session, envelope, address, options):
-            return "550 5.7.1 You may not send for shop@quartet.example"
-
-    start_mail_server(Strict())
-    user_event("user.registered")
-
-    work()
-
-    (found,) = notifications()
-    assert found["status"] == "queued"
-    assert found["last_error"] == "127.0.0.1: SMTPSenderRefused 550"
-
-
-@pytest.mark.parametrize(
-    ("greeting", "delay", "reason"),
-    [
-        (b"", 0, "SMTPServerDisconnected"),
-        (b"220 hello\r\n", 0, "SMTPServerDisconnected"),
-        (b"\xff\0\r\n", 0, "SMTPConnectError -1"),
-        (b"554 go away\r\n", 0, "SMTPConnectError 554"),
-        (b"421 busy, and slow to say so\r\n", 1.5, "SMTPConnectError 421"),
-    ],
-)
-def test_a_server_that_babbles_or_falls_silent_is_left_in_time_and_asked_again(
-    greeting, delay, reason, user_event, notifications, service, rows
-):
-    user_event("user.registered")
-    with socket.create_server(("127.0.0.1", 0)) as server:
-        use(service, smtp_url=f"smtp://127.0.0.1:{server.getsockname()[1]}")
-        held = []
-
-        def greet():
-            held.append(server.accept()[0])
-            time.sleep(delay)
-            held[0].sendall(greeting)
-
-        threading.Thread(target=greet, daemon=True).start()
-        took = one_step(service)
-        held[0].close()
-
-    (found,) = notifications()
-    assert (found["status"], found["attempts"]) == ("queued", 1)
-    assert found["last_error"] == f"127.0.0.1: {reason}"
-    assert took < 6
-    assert rows("SELECT last_error FROM outbox") == [(found["last_error"],)]
-
-
-def test_a_server_that_is_slow_at_every_step_is_left_in_time(
-    user_event, notifications, service, start_mail_server
-):
-    class Slow:
-        async def handle_MAIL(self, server, session, envelope, address, options):
-            await asyncio.sleep(0.9)
-            envelope.mail_from = address
-            return "250 OK"
-
-        async def handle_RCPT(self, server, session, envelope, address, options):
-            await asyncio.sleep(0.9)
-            envelope.rcpt_tos.append(address)
-            return "250 OK"
-
-        async def handle_DATA(self, server, session, envelope):
-            await asyncio.sleep(1.9)
-            return "250 Taken"
-
-    start_mail_server(Slow())
-    user_event("user.registered")
-
-    took = one_step(service)
-
-    assert [entry["status"] for entry in notifications()] == ["queued"]
-    assert took < 6
-
-
 def test_a_letter_that_is_put_off_holds_up_the_next_one_of_the_same_order_only(
     user_event, order_event, service, postbox, work, rows
 ):
@@ -384,46 +233,6 @@ def test_the_same_letter_sent_twice_is_the_same_to_the_byte(user_event, work, po
     assert first.content == second.content
 
 
-def test_a_server_that_hangs_up_after_it_took_the_letter_has_taken_it(
-    user_event, notifications, work, start_mail_server
-):
-    class Rude:
-        async def handle_QUIT(self, server, session, envelope):
-            return "421 4.3.0 Rather not"
-
-        async def handle_DATA(self, server, session, envelope):
-            return "250 Taken"
-
-    start_mail_server(Rude())
-    user_event("user.registered")
-
-    work()
-
-    assert [entry["status"] for entry in notifications()] == ["sent"]
-
-
-@pytest.mark.parametrize(
-    ("answer", "status"),
-    [("250 OK", "sent"), ("451 Later", "suppressed"), ("550 No", "suppressed")],
-)
-def test_a_user_who_leaves_while_the_server_thinks_gets_no_further_try(
-    answer, status, user_event, notifications, work, start_mail_server
-):
-    class Slow:
-        async def handle_RCPT(self, server, session, envelope, address, options):
-            user_event("user.deleted")
-            envelope.rcpt_tos.append(address)
-            return answer
-
-    start_mail_server(Slow())
-    user_event("user.registered")
-
-    work()
-    work()
-
-    assert [entry["status"] for entry in notifications()] == [status]
-
-
 def test_without_a_mail_server_mail_waits_and_says_why(user_event, notifications, work, service):
     use(service, smtp_url="")
     user_event("user.registered")
@@ -479,162 +288,6 @@ def test_a_file_has_its_name_only_when_it_is_complete(
 
     assert [entry["status"] for entry in notifications()] == ["queued"]
     assert [file for file in tmp_path.glob("*.eml") if file.is_file()] == []
-
-
-@pytest.fixture(scope="session")
-def certificate(tmp_path_factory):
-    """A certificate for localhost that nobody knows. Returns its file; the key is in it too."""
-    key = ec.generate_private_key(ec.SECP256R1())
-    name = x509.Name([x509.NameAttribute(NameOID.COMMON_NAME, "localhost")])
-    now = datetime.now(UTC)
-    made = (
-        x509.CertificateBuilder()
-        .subject_name(name)
-        .issuer_name(name)
-        .public_key(key.public_key())
-        .serial_number(1)
-        .not_valid_before(now - timedelta(days=1))
-        .not_valid_after(now + timedelta(days=1))
-        .add_extension(x509.SubjectAlternativeName([x509.DNSName("localhost")]), critical=False)
-        .add_extension(x509.BasicConstraints(ca=True, path_length=None), critical=True)
-        .sign(key, hashes.SHA256())
-    )
-    file = tmp_path_factory.mktemp("tls") / "certificate.pem"
-    file.write_bytes(
-        key.private_bytes(
-            serialization.Encoding.PEM,
-            serialization.PrivateFormat.PKCS8,
-            serialization.NoEncryption(),
-        )
-        + made.public_bytes(serialization.Encoding.PEM)
-    )
-    return file
-
-
-@pytest.fixture
-def server_tls(certificate):
-    tls = ssl.SSLContext(ssl.PROTOCOL_TLS_SERVER)
-    tls.load_cert_chain(certificate)
-    return tls
-
-
-def takes_the_password(server, session, envelope, mechanism, data):
-    right = (data.login, data.password) == (b"shop", b"p@ss:w/rd")
-    return AuthResult(success=right, handled=right)
-
-
-SAFE = {"authenticator": takes_the_password, "auth_required": True}
-
-
-def test_a_server_that_offers_encryption_is_spoken_to_encrypted(
-    user_event, notifications, work, start_mail_server, server_tls
-):
-    postbox = start_mail_server(tls_context=server_tls)
-    user_event("user.registered")
-
-    work()
-
-    assert [entry["status"] for entry in notifications()] == ["sent"]
-    assert postbox.envelopes[0].session.ssl is not None
-
-
-def test_the_password_is_given_to_a_server_that_proves_who_it_is(
-    user_event,
-    notifications,
-    work,
-    service,
-    start_mail_server,
-    server_tls,
-    certificate,
-    mail_port,
-    monkeypatch,
-):
-    monkeypatch.setenv("SSL_CERT_FILE", str(certificate))
-    postbox = start_mail_server(tls_context=server_tls, **SAFE)
-    use(service, smtp_url=f"smtp://shop:p%40ss%3Aw%2Frd@localhost:{mail_port}")
-    user_event("user.registered")
-
-    work()
-
-    assert [entry["last_error"] for entry in notifications()] == [None]
-    assert postbox.envelopes[0].session.authenticated
-
-
-def test_smtps_is_encrypted_from_the_first_byte(
-    user_event,
-    notifications,
-    work,
-    service,
-    start_mail_server,
-    server_tls,
-    certificate,
-    mail_port,
-    monkeypatch,
-):
-    monkeypatch.setenv("SSL_CERT_FILE", str(certificate))
-    start_mail_server(ssl_context=server_tls)
-    use(service, smtp_url=f"smtps://localhost:{mail_port}")
-    user_event("user.registered")
-
-    work()
-
-    assert [entry["status"] for entry in notifications()] == ["sent"]
-
-
-@pytest.mark.parametrize("scheme", ["smtp", "smtps"])
-def test_the_password_is_not_given_to_a_server_that_cannot_prove_who_it_is(
-    scheme, user_event, notifications, work, service, start_mail_server, server_tls, mail_port
-):
-    tls = "tls_context" if scheme == "smtp" else "ssl_context"
-    start_mail_server(**{tls: server_tls}, **SAFE)
-    use(service, smtp_url=f"{scheme}://shop:secret@localhost:{mail_port}")
-    user_event("user.registered")
-
-    work()
-
-    (found,) = notifications()
-    assert found["status"] == "queued"
-    assert found["last_error"] == "localhost: SSLCertVerificationError"
-
-
-@pytest.mark.filterwarnings("ignore:Requiring AUTH while not requiring TLS")
-def test_the_password_is_not_sent_in_the_clear(
-    user_event, notifications, work, service, start_mail_server, mail_port
-):
-    start_mail_server(auth_require_tls=False, **SAFE)
-    use(service, smtp_url=f"smtp://shop:p%40ss%3Aw%2Frd@127.0.0.1:{mail_port}")
-    user_event("user.registered")
-
-    work()
-
-    (found,) = notifications()
-    assert found["status"] == "queued"
-    assert found["last_error"] == "127.0.0.1: no STARTTLS, so no password is sent"
-
-
-def test_a_wrong_password_is_tried_again_and_shown_to_nobody(
-    user_event,
-    notifications,
-    work,
-    service,
-    start_mail_server,
-    server_tls,
-    certificate,
-    mail_port,
-    monkeypatch,
-    caplog,
-):
-    monkeypatch.setenv("SSL_CERT_FILE", str(certificate))
-    start_mail_server(tls_context=server_tls, **SAFE)
-    use(service, smtp_url=f"smtp://shop:wr0ng-secret@localhost:{mail_port}")
-    user_event("user.registered")
-
-    work()
-
-    (found,) = notifications()
-    assert found["status"] == "queued"
-    assert found["last_error"] == "localhost: SMTPAuthenticationError 535"
-    assert "wr0ng-secret" not in str([record.__dict__ for record in caplog.records])
 
 
 def test_neither_name_nor_address_is_logged(user_event, work, postbox, caplog):
