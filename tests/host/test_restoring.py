@@ -236,6 +236,23 @@ def test_a_restore_can_be_taken_back(host):
     assert order in orders(host)
 
 
+def test_a_restore_that_was_killed_is_finished_by_the_next(host):
+    back_up(host)
+    order = trade(host)
+    archive_log(host)
+    for seconds in ("2", "5", "8", "11"):
+        host.run(
+            "timeout", "--signal=KILL", seconds, "scripts/restore", "--yes", "latest", check=False
+        )
+
+    host.run("scripts/restore", "--yes", "latest")
+
+    assert order in orders(host)
+    assert trade(host)
+    assert host.run("scripts/status").returncode == 0
+    host.run("scripts/restore-drill")
+
+
 @pytest.mark.parametrize("service", [(), ("microservice4",)], ids=["all", "one"])
 def test_a_moment_that_the_log_does_not_reach_is_refused_and_what_runs_goes_on(host, gap, service):
     name = back_up(host)

@@ -1,5 +1,7 @@
 """What was installed can be taken off again. These tests come last: they leave a bare machine."""
 
+import pytest
+
 from tests.host.asking import rows
 
 
@@ -27,3 +29,13 @@ def test_erasing_leaves_nothing(host):
     ):
         assert host.run("ls", place, check=False).returncode != 0, place
     assert host.run("getent", "passwd", "microservice1", check=False).returncode != 0
+
+
+@pytest.mark.slow
+def test_an_installation_that_was_killed_is_finished_by_the_next(host):
+    for seconds in ("2", "6", "15", "30", "45"):
+        host.run("timeout", "--signal=KILL", seconds, "scripts/install", check=False)
+
+    assert "order 1," in host.output("scripts/install")
+    assert host.run("scripts/status").returncode == 0
+    assert "nothing was changed" in host.output("scripts/install")
