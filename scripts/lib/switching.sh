@@ -40,7 +40,7 @@ chain_reload() {
   master=$(main_pid "microservice@$1.service")
   workers=$(_children_of "$master")
   _ask_for_chain "$1"
-  until wait_until 5 _are_replaced "$1" "$master" "$workers"; do
+  until wait_until 5 _are_replaced "$master" "$workers"; do
     ((tries-- > 0)) || return 1
     _ask_for_chain "$1"
   done
@@ -52,13 +52,13 @@ _ask_for_chain() { timeout 5 sh -c 'echo c >"$0"' "/run/microservices/$1/fifo"; 
 
 _children_of() { cat "/proc/$1/task/"*/children 2>/dev/null || true; }
 
-# _are_replaced SERVICE MASTER WORKERS: none of these is left; or the master is gone, which is no success.
+# _are_replaced MASTER WORKERS: none of these is left; or the master is gone, which is no success. It is asked
+# often, beside processes that load: so without a process of its own.
 _are_replaced() {
-  local worker children
-  [[ $(main_pid "microservice@$1.service") == "$2" ]] || return 0
-  children=" $(_children_of "$2") "
-  for worker in $3; do
-    [[ $children != *" $worker "* ]] || return 1
+  local worker parent
+  for worker in $2; do
+    read -r _ _ _ parent _ 2>/dev/null <"/proc/$worker/stat" || continue
+    [[ $parent != "$1" ]] || return 1
   done
 }
 
