@@ -7,9 +7,9 @@ from math import floor
 
 from chassis import audit, inbox
 from chassis.database import transaction
+from chassis.errors import present
 from microservice1 import database
 from microservice1.errors import NotEnoughPoints
-from microservice1.logic.accounts import present
 from microservice1.logic.announcing import announce
 from microservice1.logic.status import is_rise, status_for
 

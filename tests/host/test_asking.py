@@ -102,7 +102,7 @@ def test_a_dry_run_of_a_deployment_changes_nothing(host, a_release, release_of):
     ids=lambda words: words[0],
 )
 def test_a_dry_run_changes_nothing(host, words):
-    state = ("sh", "-c", "find /etc/microservices /var/backups/quartet -ls; pgrep -f uwsgi")
+    state = ("sh", "-c", "find /etc/microservices /var/backups/quartet -ls; pgrep -x uwsgi")
     before = host.output(*state)
 
     answer = host.output(f"scripts/{words[0]}", *words[1:])
