@@ -6,6 +6,7 @@ breaks a promise can be told again.
 """
 
 import importlib
+import json
 from contextlib import contextmanager
 from contextvars import Context
 from functools import partial
@@ -52,6 +53,7 @@ class BadNetwork(testing.Network):
         self.away = set()
         self.sent = []
         self.late = []
+        self._misread = set()
 
     def send(self, request, **_arguments):
         self.sent.append(request)
@@ -60,7 +62,9 @@ class BadNetwork(testing.Network):
         )
         if not self.faithful and self._receiver(request.url)[0] in self.away:
             fault = "lost on the way"
-        if fault == "refused by mistake" and request.method != "POST":
+        if self._is_misread(request, begins=fault == "refused by mistake"):
+            fault = "refused by mistake"
+        elif fault == "refused by mistake":
             fault = "none"  # of a step of an order, that would be an answer
         self.tell(f"  {request.method} {request.url.partition('/api/')[2]}: {fault}")
         if fault == "caller dies before":
@@ -80,6 +84,16 @@ class BadNetwork(testing.Network):
         if fault == "answer lost":
             raise requests.ReadTimeout(fault)
         return answer
+
+    def _is_misread(self, request, begins):
+        """A receiver that mistakes an event does so each time, alone and among others."""
+        if self.faithful or request.method != "POST":
+            return False
+        told = json.loads(request.body)
+        ids = [event["id"] for event in (told if isinstance(told, list) else [told])]
+        if begins:
+            self._misread.add(ids[0])
+        return not self._misread.isdisjoint(ids)
 
     def deliver(self, request):
         """Let the neighbour have a call, whoever still waits for its answer."""
