@@ -11,6 +11,7 @@ call = urllib.request.Request("http://127.0.0.1/api/service2/products/1/image", 
 if file:
     call.data = open(file, "rb").read()
     call.add_header("Authorization", "Bearer " + token)
+    call.add_header("Content-Type", "image/png")
 answer = urllib.request.urlopen(call, timeout=20)
 print(answer.status, answer.headers["Content-Type"], len(answer.read()))
 """
