@@ -2,6 +2,8 @@
 
 import pytest
 
+from tests.host.asking import rows
+
 GONE_SECONDS = 10  # for a release that turns bad, from its first error to its last
 
 
@@ -62,6 +64,26 @@ def test_a_bad_release_never_takes_a_request(
     assert answer.returncode == 1
     assert said in answer.stdout
     assert release_of("microservice2") == before
+    assert (load.failed, load.failures) == (0, [])
+
+
+def test_a_migration_comes_after_a_backup_and_the_release_before_runs_on_it(
+    host, under_load, a_release
+):
+    dumps = ("sh", "-c", "ls /var/backups/quartet/dumps | grep -c 'microservice2.*age$' || true")
+    before = int(host.output(*dumps))
+    migration = "microservice2/migrations/9998_add_colour.sql"
+    a_release(migration, "", "ALTER TABLE products ADD COLUMN colour text;")
+
+    with under_load() as load:
+        host.run("scripts/deploy", "--watch", "1", "microservice2")
+        assert f"applied  {migration.replace('/migrations', '')}" in host.output(
+            "scripts/migrate", "--status", "microservice2"
+        )
+        host.run("scripts/rollback", "microservice2")
+
+    assert int(host.output(*dumps)) == before + 1
+    assert rows(host, "microservice2", "SELECT count(colour) FROM products") == "0"
     assert (load.failed, load.failures) == (0, [])
 
 
