@@ -43,6 +43,10 @@ _REGISTRY_VARIABLES = (
 )
 
 
+class CannotBoot(Exception):
+    """What this machine is makes it impossible: no mirror, no overlay, no namespaces."""
+
+
 class Machine:
     """A machine on a folder of its own: what it writes stays there while it is off."""
 
@@ -56,7 +60,11 @@ class Machine:
         for name in ("root", "upper", "work"):
             (folder / name).mkdir()
         layers = f"lowerdir={tree},upperdir={folder}/upper,workdir={folder}/work"
-        _call("mount", "-t", "overlay", "overlay", "-o", layers, self.root)
+        try:
+            _call("mount", "-t", "overlay", "overlay", "-o", layers, self.root)
+        except subprocess.CalledProcessError as error:
+            shutil.rmtree(folder)
+            raise CannotBoot("no overlay can be mounted here") from error
 
     def boot(self):
         """Switch it on, and wait until systemd has started all there is to start."""
@@ -146,7 +154,8 @@ class Machine:
 
     def _has_booted(self):
         if self._console.poll() is not None:
-            raise AssertionError((self._folder / "console.log").read_text(errors="replace"))
+            self._console = None
+            raise CannotBoot((self._folder / "console.log").read_text(errors="replace"))
         pid = self._console.pid
         children = Path(f"/proc/{pid}/task/{pid}/children").read_text().split()
         if not children:
@@ -158,7 +167,10 @@ class Machine:
 
 @contextmanager
 def a_machine(suite):
-    """Yield a bare machine of this Debian release, booted, with the checkout in /root/quartet."""
+    """Yield a bare machine of this Debian release, booted, with the checkout in /root/quartet.
+
+    Raises CannotBoot.
+    """
     tree = _tree(suite)
     (CACHE / "machines").mkdir(exist_ok=True)
     machine = Machine(tree, Path(tempfile.mkdtemp(prefix=f"{suite}-", dir=CACHE / "machines")))
@@ -171,13 +183,16 @@ def a_machine(suite):
 
 
 def _tree(suite):
-    """Return the folder of a bare Debian; made if it is not there."""
+    """Return the folder of a bare Debian; made if it is not there. Raises CannotBoot."""
     tree = CACHE / suite
     if not tree.is_dir():
         CACHE.mkdir(parents=True, exist_ok=True)
         unfinished = CACHE / f"{suite}.new"
         shutil.rmtree(unfinished, ignore_errors=True)
-        _call("debootstrap", "--variant=minbase", f"--include={PACKAGES}", suite, unfinished)
+        try:
+            _call("debootstrap", "--variant=minbase", f"--include={PACKAGES}", suite, unfinished)
+        except subprocess.CalledProcessError as error:
+            raise CannotBoot(f"debootstrap makes no {suite} here") from error
         for name in _REGISTRY_FILES:
             _copy(Path("/") / name, unfinished / name)
         _write_apt_sources(unfinished, suite)
