@@ -66,14 +66,18 @@ SELECT format('SELECT setval(%L, %s)', seqrelid::regclass, coalesce(pg_sequence_
 SQL
 }
 
-stop_all() {
-  local one
-  for one in "${SERVICES[@]}"; do stop_service "$one"; done
-}
+# All at once: the shop is closed meanwhile.
+stop_all() { _with_units_of_all stop; }
 
 start_all() {
-  local one
-  for one in "${SERVICES[@]}"; do start_service "$one"; done
+  _with_units_of_all start
+  wait_until 60 all_are_ready
+}
+
+_with_units_of_all() {
+  local one units=()
+  for one in "${SERVICES[@]}"; do mapfile -t -O "${#units[@]}" units < <(units_of "$one"); done
+  systemctl "$1" "${units[@]}"
 }
 
 # Those that have been replaced are kept; those that came later stay.
