@@ -46,7 +46,7 @@ def test_a_deployment_is_hardly_noticed(host, under_load, a_release, record_prop
         quiet.append(load.p99)
         a_release("microservice3/__init__.py", '"""', f'"""Round {number}. ')
         with under_load() as load:
-            host.run("scripts/deploy", "--watch", "1", "microservice3")
+            host.run("scripts/deploy", "microservice3")
         deploying.append(load.p99)
         with under_load() as load:
             reload_one_by_one(host, "microservice3")
