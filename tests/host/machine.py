@@ -9,6 +9,7 @@ the package registries out. Needs root, debootstrap, systemd-container and slirp
 Memory and task limits of units are accepted in it, but not enforced.
 """
 
+import fcntl
 import os
 import shutil
 import signal
@@ -171,15 +172,24 @@ def a_machine(suite):
 
     Raises CannotBoot.
     """
-    tree = _tree(suite)
-    (CACHE / "machines").mkdir(exist_ok=True)
-    machine = Machine(tree, Path(tempfile.mkdtemp(prefix=f"{suite}-", dir=CACHE / "machines")))
-    try:
-        machine.put_checkout()
-        machine.boot()
-        yield machine
-    finally:
-        machine.destroy()
+    with _alone():
+        tree = _tree(suite)
+        machine = Machine(tree, Path(tempfile.mkdtemp(prefix=f"{suite}-", dir=CACHE / "machines")))
+        try:
+            machine.put_checkout()
+            machine.boot()
+            yield machine
+        finally:
+            machine.destroy()
+
+
+@contextmanager
+def _alone():
+    """Of two machines at once, each would stop units of the other: they share their control groups."""
+    (CACHE / "machines").mkdir(parents=True, exist_ok=True)
+    with (CACHE / "machines.lock").open("w") as lock:
+        fcntl.flock(lock, fcntl.LOCK_EX)
+        yield
 
 
 def _tree(suite):
