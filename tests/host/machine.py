@@ -185,7 +185,7 @@ def a_machine(suite):
 
 @contextmanager
 def _alone():
-    """Of two machines at once, each would stop units of the other: they share their control groups."""
+    """Two machines at once would end each other's units: they share control groups."""
     (CACHE / "machines").mkdir(parents=True, exist_ok=True)
     with (CACHE / "machines.lock").open("w") as lock:
         fcntl.flock(lock, fcntl.LOCK_EX)
