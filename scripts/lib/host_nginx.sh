@@ -6,7 +6,7 @@ has_nginx() {
   while read -r file; do
     _nginx_file "$file" | cmp -s - "/etc/nginx/$file" || return 1
   done < <(nginx_files)
-  [[ ! -e /etc/nginx/sites-enabled/default ]] &&
+  [[ ! -e /etc/nginx/sites-enabled/default ]] && nginx -t -q 2>/dev/null &&
     systemctl is-enabled --quiet nginx && systemctl is-active --quiet nginx
 }
 

@@ -62,6 +62,8 @@ def test_what_nginx_does_not_accept_is_taken_back(host):
     try:
         answer = host.run("scripts/install", check=False)
         after = host.output(*listing)
+        host.run("cp", "nginx/snippets/headers.conf", "/etc/nginx/snippets/headers.conf")
+        again = host.run("scripts/install", "--check", check=False)
     finally:
         operators.unlink()
         host.run("scripts/install")
@@ -69,6 +71,7 @@ def test_what_nginx_does_not_accept_is_taken_back(host):
     assert answer.returncode == 1
     assert "operator.conf" in answer.stdout
     assert after == before
+    assert "Nginx on port 80" in again.stdout  # all of ours is there, and Nginx would not start
 
 
 @pytest.mark.brief

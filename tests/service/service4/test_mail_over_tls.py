@@ -50,6 +50,12 @@ def server_tls(certificate):
     return tls
 
 
+@pytest.fixture
+def known(certificate, monkeypatch):
+    """The certificate is one that this machine believes."""
+    monkeypatch.setenv("SSL_CERT_FILE", str(certificate))
+
+
 def takes_the_password(server, session, envelope, mechanism, data):
     right = (data.login, data.password) == (b"shop", b"p@ss:w/rd")
     return AuthResult(success=right, handled=right)
@@ -77,11 +83,9 @@ def test_the_password_is_given_to_a_server_that_proves_who_it_is(
     service,
     start_mail_server,
     server_tls,
-    certificate,
+    known,
     mail_port,
-    monkeypatch,
 ):
-    monkeypatch.setenv("SSL_CERT_FILE", str(certificate))
     postbox = start_mail_server(tls_context=server_tls, **SAFE)
     use(service, smtp_url=f"smtp://shop:p%40ss%3Aw%2Frd@localhost:{mail_port}")
     user_event("user.registered")
@@ -99,11 +103,9 @@ def test_smtps_is_encrypted_from_the_first_byte(
     service,
     start_mail_server,
     server_tls,
-    certificate,
+    known,
     mail_port,
-    monkeypatch,
 ):
-    monkeypatch.setenv("SSL_CERT_FILE", str(certificate))
     start_mail_server(ssl_context=server_tls)
     use(service, smtp_url=f"smtps://localhost:{mail_port}")
     user_event("user.registered")
@@ -151,12 +153,10 @@ def test_a_wrong_password_is_tried_again_and_shown_to_nobody(
     service,
     start_mail_server,
     server_tls,
-    certificate,
+    known,
     mail_port,
-    monkeypatch,
     caplog,
 ):
-    monkeypatch.setenv("SSL_CERT_FILE", str(certificate))
     start_mail_server(tls_context=server_tls, **SAFE)
     use(service, smtp_url=f"smtp://shop:wr0ng-secret@localhost:{mail_port}")
     user_event("user.registered")
