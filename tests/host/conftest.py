@@ -6,6 +6,7 @@ import subprocess
 import time
 from contextlib import contextmanager
 from dataclasses import dataclass
+from pathlib import Path
 
 import pytest
 
@@ -28,6 +29,7 @@ class Load:
     """A steady stream of so many requests a second. What it has seen is here once it has ended.
 
     failing_seconds: from the first failure to the last.
+    stolen: the share of this computer's time that a hypervisor gave to others meanwhile.
     """
 
     rate: float
@@ -38,6 +40,7 @@ class Load:
     p50: float = 0
     p99: float = 0
     longest: float = 0
+    stolen: float = 0
 
 
 @pytest.fixture(scope="session")
@@ -80,14 +83,24 @@ def under_load(host):
             client.stdin.write(f"{token}\n")
             client.stdin.flush()
             time.sleep(3)
+            taken, passed = processor_time()
             try:
                 yield load
                 time.sleep(2)
             finally:
                 client.stdin.close()
                 vars(load).update(json.loads(client.stdout.read()))
+                taken_now, passed_now = processor_time()
+                load.stolen = (taken_now - taken) / (passed_now - passed)
 
     return loaded
+
+
+def processor_time():
+    """Return what a hypervisor has taken away, and all that has passed: ticks of all CPUs."""
+    _, *fields = Path("/proc/stat").read_text().split("\n", 1)[0].split()
+    ticks = [int(field) for field in fields[:8]]  # what follows is part of these
+    return ticks[-1], sum(ticks)
 
 
 @pytest.fixture

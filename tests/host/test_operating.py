@@ -1,5 +1,6 @@
 """All that an operator does to a host in a year, in a few minutes, under a steady load."""
 
+import itertools
 import statistics
 import time
 
@@ -10,6 +11,8 @@ from chassis.settings import SERVICES
 ROUNDS = 5
 QUIET_SECONDS = 15
 LARGEST_FACTOR = 3  # between the 99th percentile while it is deployed, and undisturbed
+LARGEST_SHARE_STOLEN = 0.05  # by other guests of a hypervisor: beyond, we would measure these
+TRIES = 8
 FEWEST_REQUESTS = 20_000
 
 pytestmark = pytest.mark.slow
@@ -35,26 +38,38 @@ def test_nobody_is_refused_whatever_is_done(host, under_load, a_release):
         time.sleep(max(0, FEWEST_REQUESTS / load.rate - (time.monotonic() - started)))
 
     assert load.requests >= FEWEST_REQUESTS
-    assert (load.failed, load.failures) == (0, [])
+    assert (load.failed, load.failures) == (0, []), f"{load.stolen:.0%} of the time were stolen"
 
 
-def test_a_deployment_is_hardly_noticed(host, under_load, a_release, record_property):
-    quiet, deploying, reloading = [], [], []
-    for number in range(ROUNDS):
+def p99_undisturbed(under_load, done):
+    """Return p99 while it is done; measured again, if the machine was not ours meanwhile."""
+    for _ in range(TRIES):
         with under_load() as load:
-            time.sleep(QUIET_SECONDS)
-        quiet.append(load.p99)
-        a_release("microservice3/__init__.py", '"""', f'"""Round {number}. ')
-        with under_load() as load:
-            host.run("scripts/deploy", "microservice3")
-        deploying.append(load.p99)
-        with under_load() as load:
-            reload_one_by_one(host, "microservice3")
-        reloading.append(load.p99)
+            done()
+        if load.stolen <= LARGEST_SHARE_STOLEN:
+            return load.p99
+    pytest.skip(f"others take {load.stolen:.0%} of this computer's processors")
 
-    undisturbed = statistics.median(quiet)
-    for name, figures in (("quiet", quiet), ("deploying", deploying), ("reloading", reloading)):
-        record_property(f"p99_{name}_seconds", figures)
+
+def test_a_deployment_is_hardly_noticed(host, under_load, a_release):
+    numbers = itertools.count()
+
+    def deploy_another():
+        a_release("microservice3/__init__.py", '"""', f'"""Number {next(numbers)}. ')
+        host.run("scripts/deploy", "microservice3")
+
+    phases = {
+        "quiet": lambda: time.sleep(QUIET_SECONDS),
+        "deploying": deploy_another,
+        "reloading": lambda: reload_one_by_one(host, "microservice3"),
+    }
+    p99 = {name: [] for name in phases}
+    for _ in range(ROUNDS):
+        for name, done in phases.items():
+            p99[name].append(p99_undisturbed(under_load, done))
+
+    for name, figures in p99.items():
         print(name, [f"{seconds * 1000:.0f} ms" for seconds in figures])
-    assert statistics.median(deploying) <= LARGEST_FACTOR * undisturbed
-    assert statistics.median(reloading) <= LARGEST_FACTOR * undisturbed
+    undisturbed = statistics.median(p99["quiet"])
+    assert statistics.median(p99["deploying"]) <= LARGEST_FACTOR * undisturbed
+    assert statistics.median(p99["reloading"]) <= LARGEST_FACTOR * undisturbed
