@@ -74,11 +74,15 @@ replace_file() {
   mv "$1.new" "$1"
 }
 
+# Each service gets into its database, and owns it.
 has_databases() {
-  local count names
-  names=$(printf ",'%s'" "${SERVICES[@]}")
-  count=$(as_superuser postgres --tuples-only --no-align 2>/dev/null <<SQL
-SELECT count(*) FROM pg_database JOIN pg_roles ON rolname = datname AND datdba = pg_roles.oid WHERE datname IN (${names#,});
-SQL
-  ) && ((count == ${#SERVICES[@]}))
+  local service
+  for service in "${SERVICES[@]}"; do
+    [[ $(_as_service "$service" 2>/dev/null <<<"SELECT pg_has_role(datdba, 'USAGE') FROM pg_database WHERE datname = '$service';") == t ]] || return 1
+  done
+}
+
+_as_service() {
+  PGPASSWORD=$(<"$SECRETS/$1.database") psql --no-psqlrc --no-password --quiet --tuples-only --no-align \
+    --host=/run/postgresql --port="$(postgres_port)" --username="$1" --dbname="$1"
 }

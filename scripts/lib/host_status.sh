@@ -3,6 +3,8 @@
 
 source "$CHECKOUT/scripts/lib/host_backups.sh"
 
+readonly FULL_PERCENT=90
+
 declare -A traffic=()    # service -> "RPS ERRORS P95"
 
 _row() { printf '%-14s %-26s %8s  %-9s %-5s %6s %6s %6s %6s %7s %10s\n' "$@"; }
@@ -76,11 +78,30 @@ _show_server() {
 _figure() { sed -n "s/^$2 //p" "$BACKUPS/metrics/$1.prom" 2>/dev/null; }
 
 _show_backups() {
-  local finished drilled
+  local finished
   finished=$(_figure backup quartet_backup_finished_seconds) || return 0
   say "The last backup is $(uptime $(($(date +%s) - finished))) old: scripts/restore --list"
-  drilled=$(_figure drill quartet_restore_drill_ok) || return 0
-  if [[ $drilled != 1 ]]; then say "The last restore drill has FAILED: journalctl -u microservices-restore-drill"; fi
+  if [[ $(_figure backup_attempt quartet_backup_ok) == 0 ]]; then say "The last attempt at one has FAILED: journalctl -u microservices-backup"; fi
+  if [[ $(_figure drill quartet_restore_drill_ok) == 0 ]]; then say "The last restore drill has FAILED: journalctl -u microservices-restore-drill"; fi
+}
+
+# What is not archived cannot be restored, and stays in PostgreSQL's folder until the disk is full.
+_show_archive() {
+  local seconds
+  seconds=$(
+    as_superuser postgres --tuples-only --no-align 2>/dev/null <<<"
+      SELECT extract(epoch FROM now() - coalesce(last_archived_time, stats_reset))::integer FROM pg_stat_archiver
+       WHERE last_failed_time > coalesce(last_archived_time, '-infinity');"
+  ) || return 0
+  if [[ -n $seconds ]]; then say "PostgreSQL's log has not been archived for $(uptime "$seconds"): see /var/log/postgresql"; fi
+}
+
+_show_full_disks() {
+  local share folder
+  df --output=pcent,target "$(data_directory)" "$BACKUPS" "$WWW" "$IMAGES" /var/log 2>/dev/null | tail -n +2 | sort -u |
+    while read -r share folder; do
+      if ((${share%\%} >= FULL_PERCENT)); then say "$folder is $share full"; fi
+    done
 }
 
 show_status() {
@@ -92,4 +113,6 @@ show_status() {
   _show_server postgresql "postgresql@$(postgres_version)-main.service"
   show_dead_letters
   _show_backups
+  _show_archive
+  _show_full_disks
 }

@@ -102,14 +102,10 @@ _first_release() {
 # ---- secrets and settings
 
 has_secrets() {
-  local service
-  for service in "${SERVICES[@]}"; do [[ -s $SECRETS/$service.database ]] || return 1; done
   [[ -s $SECRETS/admin.password ]] && service_secrets_are_made && keys_are_made && cmp -s "$SECRETS/jwks.json" "$SETTINGS/jwks.json"
 }
 
 make_secrets() {
-  local service
-  for service in "${SERVICES[@]}"; do make_secret "$service.database"; done
   make_service_secrets
   make_secret admin.password
   keys_are_made || make_keys

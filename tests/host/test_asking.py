@@ -7,6 +7,8 @@ import pytest
 
 from tests.system.front_door import wait_for
 
+IMAGES = "/var/lib/microservice2/images"
+
 
 def test_status_is_content(host):
     answer = host.run("scripts/status")
@@ -25,6 +27,16 @@ def test_a_service_that_is_down_makes_status_fail(host):
     assert "no worker" in answer.stdout
     host.run("scripts/start", "microservice3")
     assert host.run("scripts/status").returncode == 0
+
+
+def test_status_tells_of_a_disk_that_is_nearly_full(host):
+    assert "full" not in host.output("scripts/status")
+    host.run("mount", "-t", "tmpfs", "-o", "size=40k", "tmpfs", IMAGES)
+    try:
+        host.run("fallocate", "--length", "40k", f"{IMAGES}/large")
+        assert f"{IMAGES} is 100% full" in host.output("scripts/status")
+    finally:
+        host.run("umount", IMAGES)
 
 
 def test_all_migrations_are_applied(host):

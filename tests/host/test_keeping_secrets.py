@@ -11,13 +11,14 @@ from chassis.settings import SERVICES
 # prints status and chosen headers of one request, made from outside or by the host itself
 CALL = """
 import http.client, json, ssl, sys
-scheme, address, path, ca = sys.argv[1:]
+scheme, address, path, ca, token = sys.argv[1:]
 if scheme == "https":
     context = ssl.create_default_context(cafile=ca)
     connection = http.client.HTTPSConnection(address, context=context, timeout=10)
 else:
     connection = http.client.HTTPConnection(address, timeout=10)
-connection.request("POST" if path.endswith("tokens") else "GET", path)
+headers = {"Authorization": f"Bearer {token}"} if token else {}
+connection.request("POST" if path.endswith("tokens") else "GET", path, headers=headers)
 answer = connection.getresponse()
 print(json.dumps({"status": answer.status, **{k.lower(): v for k, v in answer.getheaders()}}))
 """
@@ -25,8 +26,12 @@ CA = "/etc/microservices/tls/ca.pem"
 MAIL = "/var/lib/microservice4/mail"
 
 
-def call(host, scheme, address, path="/api/service2/products"):
-    return json.loads(host.output("python3", "-c", CALL, scheme, address, path, CA))
+def call(host, scheme, address, path="/api/service2/products", token=""):
+    return json.loads(host.output("python3", "-c", CALL, scheme, address, path, CA, token))
+
+
+def status_of_account(host, token):
+    return call(host, "http", "127.0.0.1", "/api/service1/users/me", token)["status"]
 
 
 @pytest.fixture
@@ -57,6 +62,31 @@ def test_an_order_goes_through_with_new_keys(host):
     token = host.output("scripts/token")
     smoke_test = ("python3", "scripts/lib/smoke_test.py", "http://127.0.0.1", MAIL)
     assert "order.confirmed.eml" in host.run(*smoke_test, stdin=f"{token}\n").stdout
+
+
+def test_a_signing_key_that_is_known_to_others_signs_nothing_any_more(host):
+    token = host.output("scripts/token")
+    assert status_of_account(host, token) == 200
+    host.run("rm", "/etc/microservices/secrets/microservice1.pem")
+
+    host.run("scripts/install")
+    host.run("scripts/restart")
+
+    assert status_of_account(host, token) == 401
+    assert status_of_account(host, host.output("scripts/token")) == 200
+
+
+def test_a_database_password_that_is_known_to_others_is_replaced(host):
+    file = "/etc/microservices/secrets/microservice3.database"
+    before = host.output("cat", file)
+    host.run("rm", file)
+
+    host.run("scripts/install")
+    host.run("scripts/restart", "microservice3")
+
+    assert host.output("cat", file) != before
+    assert host.run("scripts/status").returncode == 0
+    assert host.run("scripts/install", "--check").returncode == 0
 
 
 def test_a_service_that_is_stopped_stays_so_and_has_its_new_key_afterwards(host):

@@ -6,6 +6,7 @@ import time
 import pytest
 
 from tests.host.asking import rows
+from tests.system.front_door import wait_for
 
 BACKUPS = "/var/backups/quartet"
 AT_RISK_SECONDS = 60
@@ -109,6 +110,25 @@ def test_work_is_in_the_archive_within_a_minute(host):
     while rows(host, "postgres", archived.format(begun)) != "t":
         assert time.monotonic() < ended
         time.sleep(1)
+
+
+def test_status_tells_that_nothing_is_archived_and_no_backup_made(host):
+    settings = "/etc/microservices/pgbackrest.conf"
+    host.run("mv", settings, f"{settings}.away")
+    try:
+        assert host.run("scripts/backup", check=False).returncode == 1
+        rows(host, "postgres", "SELECT pg_switch_wal()")
+        wait_for(lambda: "has not been archived for" in host.output("scripts/status"), 60)
+        assert "The last attempt at one has FAILED" in host.output("scripts/status")
+    finally:
+        host.run("mv", f"{settings}.away", settings)
+
+    back_up(host)
+
+    told = host.output("scripts/status")
+    assert "The last backup is 0m" in told
+    assert "FAILED" not in told
+    assert "not been archived" not in told
 
 
 def test_nobody_reads_a_secret_or_a_customer_in_a_backup(host):
