@@ -3,6 +3,7 @@
 A secret is never in a variable: `NAME_FILE` names the file that holds it.
 """
 
+import sys
 from dataclasses import dataclass, field
 from email.utils import parseaddr
 from pathlib import Path
@@ -13,6 +14,7 @@ from environs import Env, EnvError, validate
 SERVICES = {f"microservice{n}": f"service{n}" for n in range(1, 5)}
 DEFAULT_INTERNAL_URL = "http://127.0.0.1:8081"
 DEFAULT_MAIL_FROM = "Quartet <no-reply@quartet.invalid>"
+_CURRENCY = validate.Regexp(r"[A-Z]{3}\Z", error="it must be three capital letters, as EUR")
 
 
 class SettingsError(Exception):
@@ -26,10 +28,10 @@ class Settings:
     name: `microservice1` to `microservice4`. database_url: libpq's URL, without the password.
     secret: what fingerprints and cursors are derived from, this service's own; it outlives keys.
     internal_url: where the internal listener is, without a path. connections: how many
-    connections to its database each process may hold. threads: how many each process has.
-    mail_from: whom e-mails come from, an address or `Name <address>`. images_dir: the folder from
-    which Nginx serves images. notify_socket: see chassis.notify. crash_point, crash_share: see
-    chassis.crash.
+    connections to its database each process may hold. processes: how many there are. threads: how
+    many each has. mail_from: whom e-mails come from, an address or `Name <address>`. images_dir:
+    the folder from which Nginx serves images. notify_socket: see chassis.notify. crash_point,
+    crash_share: see chassis.crash.
     """
 
     name: str
@@ -43,6 +45,7 @@ class Settings:
     log_level: str = "INFO"
     connections: int = 3
     threads: int = 4
+    processes: int = 2
     registration: str = "open"
     smtp_url: str = field(default="", repr=False)
     mail_from: str = DEFAULT_MAIL_FROM
@@ -74,12 +77,13 @@ def load(name):
             signing_key_file=env.path("SIGNING_KEY_FILE"),
             secret=_required_secret(env, "SECRET_FILE"),
             internal_url=env.str("INTERNAL_URL", DEFAULT_INTERNAL_URL).rstrip("/"),
-            currency=env.str("CURRENCY", "EUR", validate=validate.Regexp(r"[A-Z]{3}\Z")),
+            currency=env.str("CURRENCY", "EUR", validate=_CURRENCY),
             log_level=env.str(
                 "LOG_LEVEL", "INFO", validate=validate.OneOf(["DEBUG", "INFO", "WARNING", "ERROR"])
             ),
             connections=env.int("DATABASE_CONNECTIONS", 3, validate=validate.Range(min=1, max=64)),
             threads=env.int("THREADS", 4, validate=validate.Range(min=1)),
+            processes=env.int("PROCESSES", 2, validate=validate.Range(min=1)),
             registration=env.str(
                 "REGISTRATION", "open", validate=validate.OneOf(["open", "admin"])
             ),
@@ -91,7 +95,10 @@ def load(name):
             crash_share=env.float("CRASH_SHARE", 1.0),
         )
     except (EnvError, OSError) as error:
-        raise SettingsError(f"{name}: {error}. See the table of settings in README.md.") from error
+        reason = f"{name}: {error}. See the table of settings in README.md."
+        raise SettingsError(
+            reason
+        ) from None  # who runs a service reads this line, and not the way to it
 
 
 def _secret(env, name):
@@ -131,3 +138,15 @@ def _mail_from(env):
     if not name or not domain or not sender.isprintable():
         raise EnvError("MAIL_FROM must be like shop@example.com or Shop <shop@example.com>")
     return sender
+
+
+def main():
+    """Check them: `python -m chassis.settings microservice3`. Exit status 1 if they are refused."""
+    try:
+        load(sys.argv[1])
+    except SettingsError as error:
+        sys.exit(str(error))
+
+
+if __name__ == "__main__":
+    main()

@@ -108,7 +108,7 @@ in_code() {
 # setting_of SERVICE NAME DEFAULT: from its file of settings.
 setting_of() {
   local value
-  value=$(sed -n "s/^$2=\"\(.*\)\"$/\1/p" "$SETTINGS/$1.env")
+  value=$(sed -n "s/^$2=\"\?\([^\"]*\)\"\?$/\1/p" "$SETTINGS/$1.env" | tail -n 1)
   printf '%s' "${value:-$3}"
 }
 
@@ -140,8 +140,12 @@ is_ready() { [[ $(http_status "$HOST_INTERNAL_PORT" "/api/service${1#microservic
 # await_ready SERVICE: 30 s.
 await_ready() { wait_until 30 is_ready "$1"; }
 
+# check_settings SERVICE: what is refused is refused before anything is stopped.
+check_settings() { in_service "$1" python -m chassis.settings "$1"; }
+
 start_service() {
   local units
+  check_settings "$1"
   mapfile -t units < <(units_of "$1")
   systemctl start "${units[@]}"
   await_ready "$1"
@@ -155,6 +159,7 @@ stop_service() {
 
 # restart_service SERVICE: connections wait in its socket meanwhile.
 restart_service() {
+  check_settings "$1"
   systemctl restart "microservice@$1.service"
   await_ready "$1"
   restart_worker "$1"

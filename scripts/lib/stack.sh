@@ -27,9 +27,9 @@ open_stack() {
 # restart_service SERVICE: with the code, the settings and the migrations as they are now.
 restart_service() {
   sync_code
-  stop_service "$1"
   write_settings "$1"
   migrate "$1"
+  stop_service "$1"
   start_service "$1"
   await_ready "$1"
 }

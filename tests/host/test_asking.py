@@ -154,6 +154,41 @@ def test_what_cannot_be_done_is_refused_with_a_reason(host, words, status, said)
     assert said in answer.stdout
 
 
+@pytest.fixture
+def setting(host):
+    """Returns a function that adds a line to a file of settings, until the test has ended."""
+    before = {}
+
+    def added(service, line):
+        path = host.root / f"etc/microservices/{service}.env"
+        before[path] = path.read_text()
+        path.write_text(f"{before[path]}{line}\n")
+
+    yield added
+    for path, text in before.items():
+        path.write_text(text)
+
+
+@pytest.mark.parametrize(
+    ("line", "said"),
+    [
+        ("CURRENCY=Dollars", "it must be three capital letters"),
+        ("PROCESSES=many", '"PROCESSES" invalid'),
+        ("SMTP_URL=mail.example.com", "SMTP_URL must be like smtp://"),
+    ],
+)
+def test_a_setting_that_makes_no_sense_stops_nothing(host, setting, line, said):
+    begun = ("systemctl", "show", "--property=MainPID", "microservice@microservice4")
+    before = host.output(*begun)
+    setting("microservice4", line)
+
+    answer = host.run("scripts/restart", "microservice4", check=False)
+
+    assert answer.returncode == 1
+    assert said in answer.stdout
+    assert host.output(*begun) == before
+
+
 def test_what_the_importer_needs_is_there(host):
     answer = host.output("scripts/import-trade", "tests/data/sample-trade.csv")
 

@@ -5,6 +5,7 @@ import time
 import pytest
 
 SERVING_SECONDS = 1.5
+CLUSTER = "systemctl list-units --plain --no-legend 'postgresql@*' | cut -d ' ' -f 1"
 
 
 def seconds_until(host, *command, most=60):
@@ -47,12 +48,60 @@ def test_a_worker_that_hangs_is_replaced_by_the_watchdog(host):
     assert "atchdog" in host.output("journalctl", "--unit", unit, "--no-pager", "-n", "20")
 
 
+def test_one_that_still_loads_can_be_stopped(host):
+    unit = "microservice@microservice2.service"
+    for pause in (0, 0.1, 0.5):
+        host.run("systemctl", "restart", unit)
+        time.sleep(pause)
+        host.run("systemctl", "stop", unit)
+        result = host.output("systemctl", "show", "--property=Result", "--value", unit)
+        assert (pause, result) == (pause, "success")
+
+    host.run("scripts/start", "microservice2")
+
+
 def test_stopping_and_starting_keeps_the_socket(host):
     host.run("scripts/stop", "microservice2")
     assert host.run(*asked("/api/service2/health/ready"), check=False).returncode
 
     host.run("scripts/start", "microservice2")
     assert host.run(*asked("/api/service2/health/ready")).returncode == 0
+
+
+@pytest.fixture
+def small_disk(host):
+    """PostgreSQL's data on a disk of 500 MB. Returns its folder."""
+    folder, unit = "/var/lib/postgresql", host.output("sh", "-c", CLUSTER)
+    host.run("systemctl", "stop", unit)
+    host.run("mv", folder, f"{folder}.kept")
+    host.run("mkdir", folder)
+    host.run("mount", "-t", "tmpfs", "-o", "size=500m", "tmpfs", folder)
+    host.run("cp", "-aT", f"{folder}.kept", folder)
+    host.run("systemctl", "start", unit)
+    yield folder
+    host.run("systemctl", "stop", unit)
+    host.run("rm", "-r", f"{folder}.kept")
+    host.run("cp", "-aT", folder, f"{folder}.kept")
+    host.run("umount", folder)
+    host.run("rmdir", folder)
+    host.run("mv", f"{folder}.kept", folder)
+    host.run("systemctl", "start", unit)
+    host.run("scripts/status")
+
+
+def test_a_full_disk_needs_room_and_nothing_else(host, small_disk):
+    host.run("dd", "if=/dev/zero", f"of={small_disk}/filler", "bs=1M", check=False)
+    assert f"{small_disk} is 100% full" in host.output("scripts/status")
+    host.run("systemctl", "kill", "--signal=KILL", host.output("sh", "-c", CLUSTER))
+    time.sleep(5)
+    assert host.run("scripts/status", check=False).returncode == 1
+
+    host.run("rm", f"{small_disk}/filler")
+
+    assert seconds_until(host, "scripts/status") < 30
+    token = host.output("scripts/token")
+    said = host.run("python3", "scripts/lib/smoke_test.py", "http://127.0.0.1", stdin=f"{token}\n")
+    assert "ordered" in said.stdout
 
 
 @pytest.mark.brief
