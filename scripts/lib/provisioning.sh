@@ -201,13 +201,23 @@ has_services() {
   mapfile -t units < <(all_units)
   # of several units, --quiet would be content with one
   [[ $(systemctl is-enabled "${units[@]}" 2>/dev/null | sort -u) == enabled &&
-    $(systemctl is-active "${units[@]}" 2>/dev/null | sort -u) == active ]]
+    $(systemctl is-active "${units[@]}" 2>/dev/null | sort -u) == active && -z $(_with_old_secrets) ]]
 }
 
 make_services() {
-  local units
+  local units service
   mapfile -t units < <(all_units)
   systemctl enable --now "${units[@]}"
+  for service in $(_with_old_secrets); do take_new_key "$service"; done
+}
+
+# The services that were started before one of their secrets was made.
+_with_old_secrets() {
+  local service started
+  for service in "${SERVICES[@]}"; do
+    started=$(systemctl show --timestamp=unix --property=ActiveEnterTimestamp --value "microservice@$service.service")
+    if [[ -n $started && -n $(find "$SECRETS/$service".{database,pem,secret} -newermt "$started") ]]; then echo "$service"; fi
+  done
 }
 
 # ---- an administrator

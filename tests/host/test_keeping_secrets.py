@@ -70,7 +70,6 @@ def test_a_signing_key_that_is_known_to_others_signs_nothing_any_more(host):
     host.run("rm", "/etc/microservices/secrets/microservice1.pem")
 
     host.run("scripts/install")
-    host.run("scripts/restart")
 
     assert status_of_account(host, token) == 401
     assert status_of_account(host, host.output("scripts/token")) == 200
@@ -82,7 +81,6 @@ def test_a_database_password_that_is_known_to_others_is_replaced(host):
     host.run("rm", file)
 
     host.run("scripts/install")
-    host.run("scripts/restart", "microservice3")
 
     assert host.output("cat", file) != before
     assert host.run("scripts/status").returncode == 0
