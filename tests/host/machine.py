@@ -52,7 +52,7 @@ class Machine:
     """A machine on a folder of its own: what it writes stays there while it is off."""
 
     def __init__(self, tree, folder):
-        self.name = folder.name.replace("_", "-")
+        self.name = folder.name.replace("_", "")
         self.root = folder / "root"
         self._folder = folder
         self._console = None
