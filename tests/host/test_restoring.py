@@ -117,6 +117,7 @@ def test_status_tells_that_nothing_is_archived_and_no_backup_made(host):
     host.run("mv", settings, f"{settings}.away")
     try:
         assert host.run("scripts/backup", check=False).returncode == 1
+        trade(host)  # there must be something to archive
         rows(host, "postgres", "SELECT pg_switch_wal()")
         wait_for(lambda: "has not been archived for" in host.output("scripts/status"), 60)
         assert "The last attempt at one has FAILED" in host.output("scripts/status")
