@@ -95,10 +95,9 @@ def load(name):
             crash_share=env.float("CRASH_SHARE", 1.0),
         )
     except (EnvError, OSError) as error:
+        # without the way to it: this one line is what operators look for in the log
         reason = f"{name}: {error}. See the table of settings in README.md."
-        raise SettingsError(
-            reason
-        ) from None  # who runs a service reads this line, and not the way to it
+        raise SettingsError(reason) from None
 
 
 def _secret(env, name):
