@@ -271,6 +271,7 @@ class Pool:
         try:
             connection = free.get(timeout=context.at_most(POOL_WAIT_SECONDS))
         except queue.Empty:
+            log.warning("database: all %d connections of this process are busy", self.size)
             raise DatabaseUnavailable("All connections to the database are busy") from None
         if connection is not None and _usable(connection):
             return connection

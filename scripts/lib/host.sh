@@ -120,8 +120,8 @@ publish_keys() {
   mv "$SETTINGS/jwks.json.new" "$SETTINGS/jwks.json"
 }
 
-# take_new_key SERVICE: systemd hands out secrets when a unit starts; one that is stopped stays so.
-take_new_key() {
+# take_new_secrets SERVICE: systemd hands out secrets when a unit starts; one that is stopped stays so.
+take_new_secrets() {
   systemctl try-restart "microservice@$1.service"
   if systemctl is-active --quiet "microservice@$1.service"; then await_ready "$1"; fi
   systemctl try-restart "microservice-worker@$1.service"

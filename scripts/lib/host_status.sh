@@ -93,14 +93,14 @@ _show_archive() {
       SELECT extract(epoch FROM now() - coalesce(last_archived_time, stats_reset))::integer FROM pg_stat_archiver
        WHERE last_failed_time > coalesce(last_archived_time, '-infinity');"
   ) || return 0
-  if [[ -n $seconds ]]; then say "PostgreSQL's log has not been archived for $(uptime "$seconds"): see /var/log/postgresql"; fi
+  if [[ -n $seconds ]]; then say "PostgreSQL's log has not been archived for $(uptime "$seconds"): see docs/runbook.md, Backups"; fi
 }
 
 _show_full_disks() {
   local share folder
   df --output=pcent,target "$(data_directory)" "$BACKUPS" "$WWW" "$IMAGES" /var/log 2>/dev/null | tail -n +2 | sort -u |
     while read -r share folder; do
-      if ((${share%\%} >= FULL_PERCENT)); then say "$folder is $share full"; fi
+      if ((${share%\%} >= FULL_PERCENT)); then say "$folder is $share full: see docs/runbook.md"; fi
     done
 }
 

@@ -208,7 +208,7 @@ make_services() {
   local units service
   mapfile -t units < <(all_units)
   systemctl enable --now "${units[@]}"
-  for service in $(_with_old_secrets); do take_new_key "$service"; done
+  for service in $(_with_old_secrets); do take_new_secrets "$service"; done
 }
 
 # The services that were started before one of their secrets was made.

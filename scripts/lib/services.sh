@@ -52,7 +52,7 @@ _settings_of() {
 
 publish_keys() { :; }
 
-take_new_key() { :; }
+take_new_secrets() { :; }
 
 # ---- processes
 

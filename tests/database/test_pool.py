@@ -12,12 +12,13 @@ from chassis import context, database, testing
 from chassis.database import DatabaseUnavailable, Duplicate, StatementRefused, transaction
 
 
-def test_a_borrower_waits_for_a_free_connection_and_then_gives_up(pool):
+def test_a_borrower_waits_for_a_free_connection_and_then_gives_up(pool, caplog):
     with pool.connection(), pool.connection():
         began = time.monotonic()
         with pytest.raises(DatabaseUnavailable, match="busy"), pool.connection():
             pass
         assert 0.4 < time.monotonic() - began < 4
+    assert "all 2 connections of this process are busy" in caplog.text
 
 
 def test_a_connection_that_comes_free_goes_to_whoever_waits(pool):
