@@ -37,6 +37,7 @@ def create_service(name, *, title, description, blueprints, service=None):
     if service is None:
         service = Service(settings.load(name))
         logs.configure(service.settings.log_level)
+        service.database.fill()
     app = flask.Flask(name, static_folder=None)
     tracing.init_app(app)
     metrics_endpoint.init_app(app)

@@ -14,7 +14,7 @@ import queue
 import select
 import threading
 import time
-from contextlib import contextmanager, suppress
+from contextlib import ExitStack, contextmanager, suppress
 
 import psycopg2
 import psycopg2.errors
@@ -233,6 +233,15 @@ class Pool:
             raise
         finally:
             free.put(_kept_or_dropped(connection))
+
+    def fill(self):
+        """Open all connections now, so that no request waits for one that is being opened.
+
+        A database that does not answer is left to the requests.
+        """
+        with suppress(DatabaseUnavailable), ExitStack() as lent:
+            for _ in range(self.size):
+                lent.enter_context(self.connection())
 
     def connect(self):
         """Open a connection that is not the pool's, in autocommit. Raises psycopg2.Error."""

@@ -39,6 +39,26 @@ def test_no_more_connections_are_opened_than_allowed_and_they_stay_open(pool):
     assert len(pids) == 1
 
 
+def test_a_pool_can_be_filled_before_anybody_asks(pool, rows):
+    pool.fill()
+    pool.fill()
+
+    mine = "SELECT pid FROM pg_stat_activity WHERE application_name = 'microservice2'"
+    opened = {pid for (pid,) in rows(mine)}
+    assert len(opened) == pool.size
+    with pool.connection() as one, pool.connection() as another:
+        assert {one.info.backend_pid, another.info.backend_pid} == opened
+
+
+def test_a_database_that_is_away_is_left_to_the_requests(keys):
+    away = testing.make_service("microservice2", "postgresql:///none?host=/nowhere", keys)
+
+    away.database.fill()
+
+    with pytest.raises(DatabaseUnavailable), away.database.connection():
+        pass
+
+
 def test_threads_that_begin_at_once_share_one_pool(databases, keys, monkeypatch):
     monkeypatch.setattr(database, "POOL_WAIT_SECONDS", 10)  # all get their turn on any machine
     pids, barrier = [], threading.Barrier(8)
