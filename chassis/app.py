@@ -31,7 +31,8 @@ def create_service(name, *, title, description, blueprints, service=None):
     """Return the WSGI application of the service called `name`, complete.
 
     title, description: for OpenAPI. blueprints: chassis.api.Blueprint, in the order of the
-    documentation. service: a chassis.service.Service; without one, the environment says how.
+    documentation. service: a chassis.service.Service; without one, the environment says how, and
+    its connections to the database are opened, so that the first requests need not wait for them.
     Raises SettingsError, and RuntimeError for a route that does not say who may call it.
     """
     if service is None:

@@ -205,7 +205,7 @@ class Transaction:
 
 
 class Pool:
-    """Up to `size` connections for the threads of one process, opened when first needed.
+    """Up to `size` connections for the threads of one process, opened when needed, or by fill().
 
     After a fork the child starts with an empty pool of its own: two processes on one connection
     would corrupt each other's answers.
