@@ -25,6 +25,7 @@ CHECKOUT = "/root/quartet"
 BOOT_SECONDS = 60
 NAME_SERVER = "10.0.2.3"  # slirp4netns's own, which asks this machine's
 PACKAGES = "systemd,systemd-sysv,dbus,python3,git,ca-certificates,procps"
+_ENDS_WITH_US = ["setpriv", "--pdeathsig", "KILL"]  # however this process ends
 _PATH = "PATH=/usr/local/sbin:/usr/local/bin:/usr/sbin:/usr/bin:/sbin:/bin"
 
 # how this machine's package clients reach their registries, and nothing else of its environment
@@ -70,15 +71,17 @@ class Machine:
     def boot(self):
         """Switch it on, and wait until systemd has started all there is to start."""
         options = ["--register=no", "--keep-unit", "--link-journal=no", "--console=pipe"]
+        options += ["--quiet", "--boot", "--private-network", "--resolv-conf=off"]
         with (self._folder / "console.log").open("ab") as log:
             self._console = subprocess.Popen(
-                ["systemd-nspawn", "--quiet", "--boot", "--private-network", *options]
-                + ["--resolv-conf=off", f"--machine={self.name}", f"--directory={self.root}"],
+                [*_ENDS_WITH_US, "systemd-nspawn", *options]
+                + [f"--machine={self.name}", f"--directory={self.root}"],
                 **{"stdin": subprocess.DEVNULL, "stdout": log, "stderr": log},
             )
         _until(BOOT_SECONDS, self._has_booted, "the machine boots")
         self._network = subprocess.Popen(
-            ["slirp4netns", "--configure", "--mtu=65520", str(self._leader), "tap0"],
+            [*_ENDS_WITH_US, "slirp4netns", "--configure", "--mtu=65520"]
+            + [str(self._leader), "tap0"],
             **{"stdout": subprocess.DEVNULL, "stderr": subprocess.DEVNULL},
         )
 
@@ -120,8 +123,7 @@ class Machine:
     def destroy(self):
         if self._console:
             self.lose_power()
-        _call("umount", "--lazy", self.root)
-        shutil.rmtree(self._folder)
+        _remove(self._folder)
 
     def put_checkout(self):
         """Put this checkout into the machine as it stands, as one commit."""
@@ -189,7 +191,15 @@ def _alone():
     (CACHE / "machines").mkdir(parents=True, exist_ok=True)
     with (CACHE / "machines.lock").open("w") as lock:
         fcntl.flock(lock, fcntl.LOCK_EX)
+        for left in (CACHE / "machines").iterdir():  # by a run that was killed
+            _remove(left)
         yield
+
+
+def _remove(folder):
+    if (folder / "root").is_mount():
+        _call("umount", "--lazy", folder / "root")
+    shutil.rmtree(folder)
 
 
 def _tree(suite):
