@@ -17,7 +17,7 @@ class _Formatter(OrjsonFormatter):
     def add_fields(self, log_data, record, message_dict):
         super().add_fields(log_data, record, message_dict)
         service = context.service.get(None)
-        stamp = datetime.fromtimestamp(record.created, UTC).isoformat(timespec="milliseconds")
+        stamp = datetime.fromtimestamp(record.created, UTC).isoformat(timespec="microseconds")
         log_data["time"] = stamp.replace("+00:00", "Z")
         log_data["level"] = record.levelname.lower()
         log_data["service"] = service.name if service else None
