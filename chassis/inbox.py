@@ -9,6 +9,7 @@ from chassis import audit, context
 from chassis.database import transaction
 
 KEPT_DAYS = 30
+FORGOTTEN_AT_ONCE = 1000
 
 
 def take_in(events, handle):
@@ -50,8 +51,18 @@ def new_among(tx, events):
 
 
 def forget_old(tx):
-    """Delete ids older than KEPT_DAYS. Returns how many."""
+    """Delete up to FORGOTTEN_AT_ONCE ids older than KEPT_DAYS. Returns how many."""
     return tx.run(
-        "DELETE FROM inbox WHERE received_at < now() - make_interval(days => %(days)s)",
+        """
+        DELETE FROM inbox
+         WHERE event_id IN (
+                   SELECT event_id
+                     FROM inbox
+                    WHERE received_at < now() - make_interval(days => %(days)s)
+                    ORDER BY received_at
+                    LIMIT %(limit)s
+               )
+        """,
         days=KEPT_DAYS,
+        limit=FORGOTTEN_AT_ONCE,
     )

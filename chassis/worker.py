@@ -100,7 +100,7 @@ class Worker:
     in the log, once, and goes on being tried.
     housekeeping: functions without arguments, called once an hour.
 
-    A systemd that wants to know is told each second that all lanes go round; it ends a worker of
+    A systemd that wants to know is told each second that all threads go round; it ends a worker of
     which it hears nothing.
     """
 
@@ -112,7 +112,7 @@ class Worker:
         self._behind = dict.fromkeys(self.lanes, False)  # there was more than one round could take
         self._stop = threading.Event()
         self._notify = notifier(service.settings.notify_socket)
-        self._last_round = {}  # of each lane, by the monotonic clock
+        self._last_round = {}  # of each thread, by the monotonic clock
         self._deliveries = metrics.delivery_counter()
         self._overdue = metrics.overdue_counter()
 
@@ -143,7 +143,7 @@ class Worker:
             for lane, deliver in self.lanes.items()
             for _ in range(getattr(deliver, "threads", 1))
         ]
-        self._last_round = dict.fromkeys(self.lanes, time.monotonic())
+        self._last_round = dict.fromkeys(threads, time.monotonic())
         for thread in threads:
             thread.start()
         self._notify("READY=1")
@@ -259,7 +259,7 @@ class Worker:
     def _empty_lane(self, lane):
         with self.service.active():
             while not self._stop.is_set():
-                self._last_round[lane] = time.monotonic()
+                self._last_round[threading.current_thread()] = time.monotonic()
                 self._wake[lane].clear()
                 try:
                     tried = self.step(lane)
@@ -334,15 +334,19 @@ def run(name, lanes, housekeeping=()):
 
 
 def _forget_old_events():
-    with transaction() as tx:
-        inbox.forget_old(tx)
+    _forget_all(inbox)
 
 
 def _forget_old_keys():
-    forgotten = idempotency.FORGOTTEN_AT_ONCE
-    while forgotten == idempotency.FORGOTTEN_AT_ONCE:
+    _forget_all(idempotency)
+
+
+def _forget_all(of):
+    """In pieces: a statement has a second, and after an import there may be millions."""
+    forgotten = of.FORGOTTEN_AT_ONCE
+    while forgotten == of.FORGOTTEN_AT_ONCE:
         with transaction() as tx:
-            forgotten = idempotency.forget_old(tx)
+            forgotten = of.forget_old(tx)
 
 
 def _about(message, **more):

@@ -42,7 +42,8 @@ def test_a_worker_tells_that_it_is_ready_and_goes_round_and_stops(service, super
     assert heard == b"STOPPING=1"
 
 
-def test_a_lane_that_hangs_is_not_covered_up(service, supervisor, monkeypatch):
+@pytest.mark.parametrize("threads", [1, 2])
+def test_one_that_hangs_is_not_covered_up_by_others(service, supervisor, monkeypatch, threads):
     monkeypatch.setattr(worker, "ROUND_SECONDS", 1.5)
     has_begun, may_end = threading.Event(), threading.Event()
 
@@ -50,6 +51,7 @@ def test_a_lane_that_hangs_is_not_covered_up(service, supervisor, monkeypatch):
         has_begun.set()
         may_end.wait(30)
 
+    hang.threads = threads
     with transaction() as tx:
         outbox.publish(tx, "test.done", subject="test/1", data={}, to=["work"])
     with running(service, {"work": hang, "idle": lambda _message: None}, supervisor):
