@@ -55,20 +55,13 @@ now() { printf '%s' "${EPOCHREALTIME/[.,]/}"; }
 
 # step TITLE HINT COMMAND...: run COMMAND with its output in a log; HINT says what to do if it fails.
 step() {
-  local title=$1 hint=$2 start log status
+  local title=$1 hint=$2 start log outcome
   shift 2
   start=$(now)
   log=$(mktemp "${TMPDIR:-/tmp}/quartet-step.XXXXXX")
   if [[ -t 1 ]]; then printf '\r\e[K          %s ...' "$title"; fi
-  # in a condition, bash would go on after a command that fails
-  set +e
-  (
-    set -e
-    "$@"
-  ) >"$log" 2>&1
-  status=$?
-  set -e
-  if ((status == 0)); then
+  attempt "$@" >"$log" 2>&1
+  if ((outcome == 0)); then
     if [[ -t 1 ]]; then printf '\r\e[K'; fi
     printf '%8s  %s\n' "$(seconds_since "$start")" "$title"
     rm -f "$log"
@@ -80,13 +73,14 @@ step() {
 }
 
 # attempt COMMAND...: run COMMAND, and leave in `outcome` how it ended. In a condition, bash would go on
-# after a command that fails, inside of it too.
+# after a command that fails, inside of it too; and while it waits for one in the foreground it hears no signal.
 attempt() {
   set +e
   (
     set -e
     "$@"
-  )
+  ) <&0 &
+  wait $!
   outcome=$?
   set -e
 }
@@ -110,11 +104,11 @@ together() {
   ((failed == 0)) || exit 1
 }
 
-# end_with_children: Ctrl-C ends what this script started and is not finished, background steps too.
-end_with_children() { trap '_end_children; exit 130' INT TERM; }
+# Ctrl-C, or the end of a terminal, ends what a script has started and is not finished.
+trap '_end_children; exit 130' INT TERM HUP
 
 _end_children() {
-  trap - INT TERM
+  trap '' INT TERM HUP
   local pids
   pids=$(tree_of $$ | tail -n +2)
   # shellcheck disable=SC2086    # one word a pid
@@ -160,11 +154,12 @@ services_named() {
 }
 
 # one_at_a_time_in FOLDER ARGUMENT...: run this script again under a lock, so that no two change it at once.
-# What it calls is under its locks too.
+# What it calls is under its locks too. Who ends flock, the process that a shell knows, ends the script.
 one_at_a_time_in() {
   [[ ${QUARTET_LOCKED:-}: != *:"$1":* ]] || return 0
+  [[ -d $1 ]] || abort "there is no folder $1"
   flock --nonblock "$1" true || warn "Something else is changing $1: waiting for it to end."
-  QUARTET_LOCKED=${QUARTET_LOCKED:-}:$1 exec flock --close "$1" "$0" "${@:2}"
+  QUARTET_LOCKED=${QUARTET_LOCKED:-}:$1 exec flock --close "$1" setpriv --pdeathsig TERM "$0" "${@:2}"
 }
 
 # end_if_dry SENTENCE: instead of the first change; dry_run is the caller's.

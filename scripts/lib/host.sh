@@ -35,7 +35,19 @@ require_host() {
 
 require_running() { require_host; }
 
-one_at_a_time() { one_at_a_time_in "$WWW" "$@"; }
+one_at_a_time() {
+  mkdir -p "$WWW"
+  one_at_a_time_in "$WWW" "$@"
+}
+
+# alone_with SERVICES ARGUMENT...: one that is deployed, scaled or restored just now is waited for. In one
+# order, so that no two wait for each other.
+alone_with() {
+  local service
+  for service in $(tr ' ' '\n' <<<"$1" | sort -u); do
+    if [[ -d $WWW/$service ]]; then one_at_a_time_in "$WWW/$service" "${@:2}"; fi
+  done
+}
 
 # ---- logs: the journal has those of the services
 

@@ -17,6 +17,9 @@ readonly PUBLIC_URL=http://127.0.0.1:$HTTP_PORT
 
 one_at_a_time() { one_at_a_time_in "$VAR/log" "$@"; }
 
+# alone_with SERVICES ARGUMENT...: as on a host, where each service has a lock of its own.
+alone_with() { one_at_a_time "${@:2}"; }
+
 # open_stack: find the folders of a stack that scripts/up has made.
 open_stack() {
   [[ -d $VAR/run || -L $VAR/run ]] || abort "there is no stack in $VAR yet: call scripts/up."
