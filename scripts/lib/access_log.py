@@ -3,7 +3,10 @@
 import json
 import os
 from dataclasses import dataclass
+from datetime import datetime, timedelta
 from pathlib import Path
+
+MOST_BYTES = 20_000_000  # of a busy minute
 
 
 @dataclass(frozen=True, slots=True)
@@ -25,7 +28,8 @@ class AccessLog:
     def __init__(self, path, offset):
         self._path = Path(path)
         self._file = self._path.open("rb")
-        self._file.seek(offset)
+        if offset <= os.fstat(self._file.fileno()).st_size:  # else it has been rotated since
+            self._file.seek(offset)
         self._rest = b""
 
     def new_answers(self):
@@ -42,6 +46,22 @@ class AccessLog:
     def _read(self):
         *lines, self._rest = (self._rest + self._file.read()).split(b"\n")
         return lines
+
+
+def recent_answers(path, seconds):
+    """Return the Answers of the last so many seconds."""
+    since = datetime.now().astimezone() - timedelta(seconds=seconds)
+    with Path(path).open("rb") as file:
+        file.seek(max(0, file.seek(0, os.SEEK_END) - MOST_BYTES))
+        lines = [line for line in file if _is_after(line, since)]
+    return [answer for answer in map(answer_of, lines) if answer]
+
+
+def _is_after(line, since):
+    try:
+        return datetime.fromisoformat(json.loads(line)["time"]) >= since
+    except (ValueError, KeyError, TypeError):
+        return False
 
 
 def answer_of(line):

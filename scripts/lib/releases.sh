@@ -95,7 +95,8 @@ prune_releases() {
   rm -rf "$WWW/$1/releases"/*.new
   for release in $(releases_of "$1" | head -n -"$KEPT_RELEASES"); do
     if [[ $release != "$(current_release "$1")" && $release != "$(previous_release "$1")" ]]; then
-      rm -rf "$WWW/$1/releases/$release"
+      mv -T "$WWW/$1/releases/$release" "$WWW/$1/releases/$release.new"    # half of one is none
+      rm -rf "$WWW/$1/releases/$release.new"
     fi
   done
 }

@@ -3,36 +3,15 @@
 Usage: traffic.py LOG SERVICE...    LOG: Nginx's access log; P95 in milliseconds.
 """
 
-import json
 import sys
-from datetime import datetime, timedelta
-from pathlib import Path
 
-from access_log import answer_of
+from access_log import recent_answers
 
 SECONDS = 60
-MOST_BYTES = 20_000_000  # of a busy minute
-
-
-def recent_lines(path):
-    """Return the lines of the last minute."""
-    with Path(path).open("rb") as file:
-        size = file.seek(0, 2)
-        file.seek(max(0, size - MOST_BYTES))
-        lines = file.read().splitlines()
-    since = datetime.now().astimezone() - timedelta(seconds=SECONDS)
-    return [line for line in lines if is_after(line, since)]
-
-
-def is_after(line, since):
-    try:
-        return datetime.fromisoformat(json.loads(line)["time"]) >= since
-    except (ValueError, KeyError, TypeError):
-        return False
 
 
 def main(path, *services):
-    answers = [answer for line in recent_lines(path) if (answer := answer_of(line))]
+    answers = recent_answers(path, SECONDS)
     for service in services:
         own = [answer for answer in answers if answer.service == service]
         errors = sum(answer.is_error for answer in own)

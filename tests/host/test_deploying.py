@@ -1,9 +1,14 @@
 """Releases come and go under a steady load, and nobody is refused."""
 
+import time
+
 import pytest
 
 from tests.host.asking import rows
 
+CATALOGUE = "microservice2/logic/catalogue.py"
+GOOD = "def list_products("
+BAD = "def list_products(*_):\n    1 / 0\n\n\ndef old_("
 GONE_SECONDS = 10  # for a release that turns bad, from its first error to its last
 
 
@@ -90,11 +95,7 @@ def test_a_migration_comes_after_a_backup_and_the_release_before_runs_on_it(
 @pytest.mark.brief
 def test_one_that_turns_bad_is_rolled_back(host, under_load, a_release, release_of):
     before = release_of("microservice2")
-    a_release(
-        "microservice2/logic/catalogue.py",
-        "def list_products(",
-        "def list_products(*_):\n    1 / 0\n\n\ndef old_(",
-    )
+    a_release(CATALOGUE, GOOD, BAD)
 
     with under_load() as load:
         answer = host.run("scripts/deploy", "microservice2", check=False)
@@ -105,6 +106,21 @@ def test_one_that_turns_bad_is_rolled_back(host, under_load, a_release, release_
     outcomes = {outcome for _, outcome in load.failures}
     assert outcomes == {500} or (outcomes == {500, 503} and not load.is_undisturbed)
     assert load.failing_seconds < GONE_SECONDS
+
+
+def test_a_failing_service_can_be_mended(host, under_load, a_release, release_of):
+    before = release_of("microservice2")
+    a_release(CATALOGUE, GOOD, BAD)
+    host.run("scripts/deploy", "--watch", "0", "microservice2")
+    assert release_of("microservice2") != before
+    mended = a_release(CATALOGUE, BAD, GOOD)
+
+    with under_load():
+        time.sleep(2)
+        answer = host.run("scripts/deploy", "--watch", "5", "microservice2")
+
+    assert "is failing" in answer.stdout
+    assert release_of("microservice2").endswith(mended[:10])
 
 
 def test_a_deployment_that_was_killed_is_finished_by_the_next(host, a_release, release_of):

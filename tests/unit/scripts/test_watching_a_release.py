@@ -1,8 +1,9 @@
 import json
+from datetime import datetime, timedelta
 
 import pytest
 from access_log import AccessLog, answer_of
-from watch_release import is_too_bad
+from watch_release import is_too_bad, look_back
 
 
 def line(service, status=200):
@@ -83,3 +84,29 @@ def test_nothing_is_lost_when_the_log_is_rotated(log):
 )
 def test_a_few_errors_are_no_reason_to_go_back(errors, answers, bad):
     assert is_too_bad(errors, answers) is bad
+
+
+def test_a_log_that_was_rotated_meanwhile_is_read_from_its_beginning(log):
+    path, write = log
+    write(line("service1"))
+
+    reader = AccessLog(path, 10_000)
+
+    assert len(reader.new_answers()) == 1
+
+
+@pytest.mark.parametrize(
+    ("status", "seconds_ago", "is_bad"), [(503, 1, True), (503, 60, False), (200, 1, False)]
+)
+def test_what_was_bad_just_now_is_known(log, status, seconds_ago, is_bad):
+    path, write = log
+    when = datetime.now().astimezone() - timedelta(seconds=seconds_ago)
+    write(*[{**line("service2", status), "time": when.isoformat(timespec="seconds")}] * 6)
+    write({"time": "no time"})
+
+    if is_bad:
+        with pytest.raises(SystemExit, match="6 of the last 6"):
+            look_back("microservice2", path)
+    else:
+        look_back("microservice2", path)
+    look_back("microservice1", path)
