@@ -66,14 +66,11 @@ def _begin_to_cancel(caller, order, expected):
     """Return the order, cancelling, and the lease; or as it is by now, and None."""
     reason = f"Cancelled by {'the customer' if order.user_id == caller.user_id else 'the shop'}"
     with transaction() as tx:
-        while way_back := saga.way_back(order):
-            moved = database.move_order(tx, order.id, [order.state], way_back, reason=reason)
+        while saga.way_back(order):
+            moved, lease = saga.turn_back(tx, order, reason)
             if moved is not None:
                 expected.check(moved.version - 1)
-                database.insert_change(tx, order.id, order.status, "cancelling", reason)
-                database.delete_sale(tx, order.id)
-                audit.record(tx, "order.cancelled", saga.subject_of(order))
-                return moved, saga.begin(tx, moved)
+                return moved, lease
             order = database.find_order(tx, order.id)  # it has gone on meanwhile
             expected.check(order.version)
         return order, None

@@ -86,6 +86,20 @@ def refusal_of(order):
     return REFUSALS[written.pop("code")](written.pop("detail"), **written)
 
 
+def turn_back(tx, order, reason):
+    """Begin to cancel an order that has a way back. Returns it and the lease.
+
+    Both are None if it is no longer where it was found.
+    """
+    moved = database.move_order(tx, order.id, [order.state], way_back(order), reason=reason)
+    if moved is None:
+        return None, None
+    database.insert_change(tx, order.id, order.status, "cancelling", reason)
+    database.delete_sale(tx, order.id)
+    audit.record(tx, "order.cancelled", subject_of(order))
+    return moved, begin(tx, moved)
+
+
 def subject_of(order):
     return f"order/{order.id}"
 

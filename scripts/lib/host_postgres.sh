@@ -21,6 +21,15 @@ as_superuser() {
   )
 }
 
+# broken_promises as_superuser|beside: what the services of a cluster disagree about, a line each: the number of
+# the order (or -), and the words.
+broken_promises() {
+  "$1" postgres <<<"DROP DATABASE IF EXISTS quartet_promises;"
+  "$1" postgres <<<"CREATE DATABASE quartet_promises;"
+  "$1" quartet_promises --tuples-only --no-align --field-separator=' ' --pset=null=- <"$CHECKOUT/scripts/lib/promises.sql"
+  "$1" postgres <<<"DROP DATABASE quartet_promises;"
+}
+
 # ---- its settings, and who may connect
 
 cluster_folder() { printf '/etc/postgresql/%s/main' "$(postgres_version)"; }

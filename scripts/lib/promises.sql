@@ -1,6 +1,6 @@
 -- What the services promise of each other, asked of their databases as they were at one moment. Each row that
--- comes back is a promise that was broken, in words. Run in a database that is thrown away, in the
--- same cluster.
+-- comes back is a promise that was broken: the order, if it is of one, and the words. Run in a database that
+-- is thrown away, in the same cluster.
 
 SET client_min_messages = warning;
 CREATE EXTENSION postgres_fdw;
@@ -34,7 +34,7 @@ SELECT order_id, product_id, sum(quantity) AS quantity
  GROUP BY order_id, product_id;
 
 -- An order that stands holds its stock: all of it, and no more.
-SELECT format('order %s is %s: of product %s %s are ordered, %s held',
+SELECT order_id, format('order %s is %s: of product %s %s are ordered, %s held',
               order_id, state, product_id, coalesce(wanted.quantity, 0), coalesce(held.quantity, 0))
   FROM (SELECT order_id, product_id, sum(quantity) AS quantity
           FROM microservice3.order_items JOIN orders USING (order_id)
@@ -46,19 +46,19 @@ SELECT format('order %s is %s: of product %s %s are ordered, %s held',
  WHERE wanted.quantity IS DISTINCT FROM held.quantity;
 
 -- One that fell, or that nobody knows, holds none.
-SELECT DISTINCT format('order %s is %s, and its stock is held', order_id, coalesce(state, 'unknown'))
+SELECT DISTINCT order_id, format('order %s is %s, and its stock is held', order_id, coalesce(state, 'unknown'))
   FROM held LEFT JOIN orders USING (order_id)
  WHERE coalesce(fell, true);
 
 -- The points it was paid with are taken if it stands, and given back if it fell.
-SELECT format('order %s is %s: its points are %s', order_id, coalesce(orders.state, 'unknown'),
+SELECT order_id, format('order %s is %s: its points are %s', order_id, coalesce(orders.state, 'unknown'),
               coalesce(redemptions.state, 'not asked for'))
   FROM orders FULL JOIN microservice1.redemptions USING (order_id)
  WHERE stands AND redeem_points > 0 AND redemptions.state IS DISTINCT FROM 'redeemed'
     OR coalesce(fell, true) AND redemptions.state = 'redeemed';
 
 -- Points are earned by what stands, and by nothing else, once its events have arrived.
-SELECT format('order %s is %s: %s points are entered for it, %s are due', order_id, state, entered, due)
+SELECT order_id, format('order %s is %s: %s points are entered for it, %s are due', order_id, state, entered, due)
   FROM (SELECT order_id, state, coalesce(sum(balance), 0) AS entered,
                CASE WHEN stands THEN orders.points ELSE 0 END AS due
           FROM orders
@@ -71,7 +71,7 @@ SELECT format('order %s is %s: %s points are entered for it, %s are due', order_
  WHERE entered <> due;
 
 -- What a user has is the sum of the entries.
-SELECT format('user %s has %s and %s points, the entries give %s and %s',
+SELECT NULL, format('user %s has %s and %s points, the entries give %s and %s',
               id, points, points_balance, entered_points, entered_balance)
   FROM microservice1.users
   JOIN (SELECT user_id, sum(points) AS entered_points, sum(balance) AS entered_balance
@@ -79,7 +79,7 @@ SELECT format('user %s has %s and %s points, the entries give %s and %s',
  WHERE (points, points_balance) <> (entered_points, entered_balance);
 
 -- What was entered into stock is what is left and what is held.
-SELECT format('product %s: %s entered, %s left, %s held', id, entered, stock, quantity)
+SELECT NULL, format('product %s: %s entered, %s left, %s held', id, entered, stock, quantity)
   FROM (SELECT id, stock,
                coalesce((SELECT sum(delta) FROM microservice2.stock_entries WHERE product_id = products.id), 0) AS entered,
                coalesce((SELECT sum(quantity) FROM held WHERE product_id = products.id), 0) AS quantity

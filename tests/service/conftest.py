@@ -5,6 +5,7 @@ stands beside them is about each of the four in turn.
 """
 
 import importlib
+import io
 import re
 from concurrent.futures import ThreadPoolExecutor
 from contextlib import closing
@@ -158,3 +159,36 @@ def overtaken(app, databases):
 def rows(app, databases):
     """Returns a function: the rows that a statement finds in the service's own database."""
     return lambda sql, **values: testing.query(databases(app.name), sql, **values)
+
+
+@pytest.fixture
+def commands_of(databases, keys, monkeypatch, capsys, tmp_path):
+    """Returns a function of a service's module `commands`; that returns one that runs a command.
+
+    It returns (exit code, standard output, standard error).
+    """
+
+    def runner(commands):
+        name = commands.__name__.partition(".")[0]
+        (tmp_path / "secret").write_text("a secret")
+        monkeypatch.setenv("DATABASE_URL", databases(name))
+        monkeypatch.setenv("JWKS_FILE", str(keys / "jwks.json"))
+        monkeypatch.setenv("SIGNING_KEY_FILE", str(keys / f"{name}.pem"))
+        monkeypatch.setenv("SECRET_FILE", str(tmp_path / "secret"))
+
+        def run(*arguments, stdin=""):
+            monkeypatch.setattr("sys.argv", ["commands", *arguments])
+            monkeypatch.setattr("sys.stdin", io.StringIO(stdin))
+            code = 0
+            try:
+                commands.main()
+            except SystemExit as end:
+                code = end.code
+            said, complained = capsys.readouterr()
+            if isinstance(code, str):  # as Python itself does with a text given to sys.exit
+                code, complained = 1, complained + code
+            return code, said.strip(), complained.strip()
+
+        return run
+
+    return runner

@@ -1,5 +1,3 @@
-import io
-
 import pytest
 
 from chassis import testing
@@ -9,28 +7,8 @@ PASSWORD = "correct horse battery"
 
 
 @pytest.fixture
-def run(app, databases, keys, monkeypatch, capsys, tmp_path):
-    """Returns a function that runs a command: (exit code, standard output, standard error)."""
-    monkeypatch.setenv("DATABASE_URL", databases("microservice1"))
-    monkeypatch.setenv("JWKS_FILE", str(keys / "jwks.json"))
-    monkeypatch.setenv("SIGNING_KEY_FILE", str(keys / "microservice1.pem"))
-    (tmp_path / "secret").write_text("a secret")
-    monkeypatch.setenv("SECRET_FILE", str(tmp_path / "secret"))
-
-    def run(*arguments, stdin=""):
-        monkeypatch.setattr("sys.argv", ["commands", *arguments])
-        monkeypatch.setattr("sys.stdin", io.StringIO(stdin))
-        code = 0
-        try:
-            commands.main()
-        except SystemExit as end:
-            code = end.code
-        said, complained = capsys.readouterr()
-        if isinstance(code, str):  # as Python itself does with a text given to sys.exit
-            code, complained = 1, complained + code
-        return code, said.strip(), complained.strip()
-
-    return run
+def run(app, commands_of):
+    return commands_of(commands)
 
 
 def test_an_admin_is_created_who_can_sign_in(run, sign_in, admin):

@@ -1,0 +1,44 @@
+"""What an operator does at a terminal, with the settings of this service in the environment.
+
+    python -m microservice3.commands settle < numbers-of-orders-one-a-line
+
+It exits with 1 if an order cannot be settled, and with a sentence on standard error.
+"""
+
+import argparse
+import sys
+
+from chassis import settings
+from chassis.errors import Problem
+from chassis.service import Service
+from microservice3.errors import InvalidTransition
+from microservice3.logic import settling
+
+
+def settle():
+    """Make the neighbours agree with the orders whose numbers are on standard input."""
+    failed = False
+    for order_id in map(int, sys.stdin):
+        try:
+            print(f"order {order_id} {settling.settle(order_id)}")
+        except InvalidTransition as error:
+            print(f"order {order_id} {error.detail}: correct the stock or the points by hand")
+            failed = True
+    sys.exit(failed)
+
+
+def main():
+    parser = argparse.ArgumentParser(
+        prog="microservice3.commands", description="What an operator does at a terminal."
+    )
+    parser.add_argument("command", choices=["settle"], help=settle.__doc__)
+    parser.parse_args()
+    try:
+        with Service(settings.load("microservice3")).active():
+            settle()
+    except (Problem, settings.SettingsError) as error:
+        sys.exit(str(error))
+
+
+if __name__ == "__main__":
+    main()

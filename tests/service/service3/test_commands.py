@@ -1,0 +1,48 @@
+"""What an operator does with orders at a terminal."""
+
+import pytest
+
+from microservice3 import commands
+from microservice3.errors import InvalidTransition
+from microservice3.logic import settling
+
+
+@pytest.fixture
+def run(app, commands_of):
+    return commands_of(commands)
+
+
+@pytest.fixture
+def settled(monkeypatch):
+    """The numbers that were to be settled; 2 cannot be."""
+    asked = []
+
+    def settle(order_id):
+        asked.append(order_id)
+        if order_id == 2:
+            raise InvalidTransition("is shipped, and what it needs is gone")
+        return "is settled"
+
+    monkeypatch.setattr(settling, "settle", settle)
+    return asked
+
+
+def test_each_order_is_settled_and_said(run, settled):
+    code, said, _ = run("settle", stdin="1\n3\n")
+
+    assert (code, settled) == (0, [1, 3])
+    assert said == "order 1 is settled\norder 3 is settled"
+
+
+def test_one_that_cannot_be_settled_keeps_none_from_it(run, settled):
+    code, said, _ = run("settle", stdin="1\n2\n3\n")
+
+    assert (code, settled) == (1, [1, 2, 3])
+    assert "order 2 is shipped, and what it needs is gone: correct the stock" in said
+
+
+def test_a_neighbour_that_is_away_is_said(run):
+    code, _, complained = run("settle", stdin="1\n")
+
+    assert code == 1
+    assert "microservice1" in complained
