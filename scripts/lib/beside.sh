@@ -53,10 +53,16 @@ beside() {
 }
 
 stop_beside() {
-  if [[ -e $BESIDE/data/postmaster.pid ]]; then
+  if _runs_beside; then
     as_postgres "$(_bin_beside)/pg_ctl" stop --pgdata="$BESIDE" --mode=immediate --silent || true
   fi
   as_postgres find "$BESIDE" -mindepth 1 -delete
+}
+
+# After a loss of power its pid may be another's, the live cluster's for one.
+_runs_beside() {
+  local pid
+  pid=$(head -n 1 "$BESIDE/data/postmaster.pid" 2>/dev/null) && grep -qs "$BESIDE" "/proc/$pid/cmdline"
 }
 
 # room_for_a_copy FOLDER: is there as much as the cluster takes, and a gigabyte?

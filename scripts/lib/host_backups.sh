@@ -8,7 +8,7 @@
 #     metrics/*.prom            for the textfile collector of Prometheus's node_exporter
 #
 # A backup is called as pgBackRest calls it: 20261121-023000F, or 20261121-023000F_20261122-023000I for
-# what has changed since. Mount a disk of its own there, or see pgbackrest.conf for a second repository.
+# what has changed since. Mount a disk of its own there.
 
 readonly BACKUPS=/var/backups/quartet
 readonly BACKUP_KEY=$SECRETS/backup.key         # opens all that is in sets/ and dumps/
@@ -43,12 +43,13 @@ has_archive() {
     [[ $(stat -c %U:%G:%a "$REPOSITORY_SETTINGS" 2>/dev/null) == root:postgres:640 ]]
 }
 
-_has_repository() { [[ -s $BACKUPS/cluster/backup/quartet/backup.info ]]; }
+_has_repository() { [[ $(stat -c %U "$BACKUPS/cluster/backup/quartet/backup.info" 2>/dev/null) == postgres ]]; }
 
 make_archive() {
   [[ -s $BACKUP_KEY ]] || _make_backup_key
   make_secret backup.cluster
   [[ -s $REPOSITORY_SETTINGS ]] || _write_repository_settings
+  chown -R postgres:postgres "$BACKUPS/cluster"    # as numbers, another host's users may be others
   chown root:postgres "$REPOSITORY_SETTINGS"
   chmod 0640 "$REPOSITORY_SETTINGS"
   _has_repository && return 0
@@ -66,8 +67,6 @@ _write_repository_settings() (
   umask 077    # it holds a passphrase
   cat >"$REPOSITORY_SETTINGS.new" <<CONF
 # pgBackRest's settings, made once and then yours.
-# A second repository keeps every minute of work off this host: repo2-type=s3, sftp or posix, and so on; see
-# https://pgbackrest.org/user-guide.html#multi-repo, then scripts/install again.
 
 [global]
 repo1-path=$BACKUPS/cluster
@@ -113,9 +112,9 @@ archive_all() {
 
 # ---- encrypted files
 
-# sealed FILE: what comes on standard input, encrypted; FILE is there whole or not at all.
+# sealed FILE COMMAND...: what COMMAND writes, encrypted; FILE is there whole or not at all.
 sealed() {
-  age --encrypt --recipient "$(age-keygen -y "$BACKUP_KEY")" --output "$1.new"
+  "${@:2}" | age --encrypt --recipient "$(age-keygen -y "$BACKUP_KEY")" --output "$1.new"
   mv "$1.new" "$1"
 }
 
@@ -128,7 +127,8 @@ dump_name() { printf '%s-%s' "$1" "$(date --utc +%Y%m%d-%H%M%S)"; }
 
 # dump_service SERVICE NAME
 dump_service() {
-  as_postgres pg_dump --port="$(postgres_port)" --format=custom "$1" | sealed "$BACKUPS/dumps/$2.dump.age"
+  rm -f "$BACKUPS/dumps/$1"-*.new    # what a killed one has left
+  sealed "$BACKUPS/dumps/$2.dump.age" as_postgres pg_dump --port="$(postgres_port)" --format=custom "$1"
   (cd "$BACKUPS/dumps" && sha256sum "$2.dump.age" >"$2.dump.age.sha256.new" && mv "$2.dump.age.sha256.new" "$2.dump.age.sha256")
   sync --file-system "$BACKUPS/dumps"
   _prune_dumps "$1"
@@ -145,12 +145,11 @@ is_dump() { [[ -f $BACKUPS/dumps/$1.dump.age ]]; }
 
 # ---- figures, alarms
 
-# record FILE NAME VALUE...: as metrics.
+# record FILE NAME VALUE...: as metrics. On a full disk rather none than an old one.
 record() {
   local file=$BACKUPS/metrics/$1.prom
   shift
-  (umask 022 && printf '%s %s\n' "$@" >"$file.new")
-  mv "$file.new" "$file"
+  if (umask 022 && printf '%s %s\n' "$@" >"$file.new"); then mv "$file.new" "$file"; else rm -f "$file" "$file.new"; fi
 }
 
 # alarm SENTENCE: into the journal, as an error.

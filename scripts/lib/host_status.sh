@@ -4,6 +4,7 @@
 source "$CHECKOUT/scripts/lib/host_backups.sh"
 
 readonly FULL_PERCENT=90
+readonly OLD_BACKUP_SECONDS=$((2 * 86400)) OLD_DRILL_SECONDS=$((15 * 86400))
 
 declare -A traffic=()    # service -> "RPS ERRORS P95"
 
@@ -78,9 +79,14 @@ _show_server() {
 _figure() { sed -n "s/^$2 //p" "$BACKUPS/metrics/$1.prom" 2>/dev/null; }
 
 _show_backups() {
-  local finished
-  finished=$(_figure backup quartet_backup_finished_seconds) || return 0
-  say "The last backup is $(uptime $(($(date +%s) - finished))) old: scripts/restore --list"
+  local now finished drilled
+  now=$(date +%s)
+  finished=$(_figure backup quartet_backup_finished_seconds) || finished=0
+  drilled=$(_figure drill quartet_restore_drill_finished_seconds) || drilled=$(stat -c %Y "$BACKUP_KEY")
+  if ((finished > 0)); then say "The last backup is $(uptime $((now - finished))) old: scripts/restore --list"; fi
+  if ((now - finished > OLD_BACKUP_SECONDS)); then say "There is none of the last two days: systemctl list-timers; scripts/backup"; fi
+  if ((now - drilled > OLD_DRILL_SECONDS)); then say "None was tried for $(uptime $((now - drilled))): systemctl list-timers; scripts/restore-drill"; fi
+  if systemctl is-failed --quiet microservices-after-backup; then say "The copy of the backups has FAILED: journalctl -u microservices-after-backup"; fi
   if [[ $(_figure backup_attempt quartet_backup_ok) == 0 ]]; then say "The last attempt at one has FAILED: journalctl -u microservices-backup"; fi
   if [[ $(_figure drill quartet_restore_drill_ok) == 0 ]]; then say "The last restore drill has FAILED: journalctl -u microservices-restore-drill"; fi
 }
@@ -101,7 +107,7 @@ _show_full_disks() {
   df --output=pcent,target "$(data_directory)" "$BACKUPS" "$WWW" "$IMAGES" /var/log 2>/dev/null | tail -n +2 | sort -u |
     while read -r share folder; do
       if ((${share%\%} >= FULL_PERCENT)); then say "$folder is $share full: see docs/runbook.md"; fi
-    done
+    done || true    # df's, of a folder that is not there yet
 }
 
 show_status() {

@@ -51,10 +51,8 @@ bring_back() {
 bring_up_to_date() {
   local one
   make_databases
-  for one in "${SERVICES[@]}"; do
-    skip_ids "$one"
-    migrate "$one"
-  done
+  for one in "${SERVICES[@]}"; do skip_ids "$one"; done
+  for one in "${SERVICES[@]}"; do migrate "$one"; done
 }
 
 # skip_ids DATABASE: tokens, e-mails, and the other services may speak of what it has forgotten; so no
@@ -81,12 +79,27 @@ _with_units_of_all() {
   systemctl "$1" "${units[@]}"
 }
 
-# Those that have been replaced are kept; those that came later stay.
+# _set_until BACKUP: what goes with it, or the newest before; one that was killed may have none.
+_set_until() { (cd "$BACKUPS/sets" && printf '%s\n' */SHA256SUMS) | sed 's|/.*||' | sort | awk -v last="$1" '$1 <= last {found = $1} END {print found}'; }
+
+# put_images_back BACKUP: those that are gone. A product that has an image keeps it, for it may be newer than
+# the backup, and nothing tells which of two formats to show.
 put_images_back() {
-  [[ -d $1 ]] || return 0
+  local set sum name damaged=0
+  set=$BACKUPS/sets/$(_set_until "$1")
   mkdir -p "$IMAGES"
-  rsync -rtp --backup --backup-dir="$IMAGES.before_$stamp" "$1/" "$IMAGES/"
+  while read -r sum name; do
+    if compgen -G "$IMAGES/${name%.*}.*" >/dev/null; then continue; fi
+    if [[ $(sha256sum <"$set/images/$name") == "$sum  -" ]]; then
+      cp --preserve "$set/images/$name" "$IMAGES/.new"
+      mv "$IMAGES/.new" "$IMAGES/$name"
+    else
+      echo "$set/images/$name is damaged"
+      damaged=1
+    fi
+  done < <(sed -n 's#  \./images/\([^/]*\)$# \1#p' "$set/SHA256SUMS")
   chown -R --reference="$(dirname "$IMAGES")" "$IMAGES"
+  return "$damaged"
 }
 
 # ---- one service
@@ -155,4 +168,5 @@ _own_settings() {
     if getent group "$one" >/dev/null; then chgrp "$one" "$1/$one.env"; fi
   done
   if getent group postgres >/dev/null; then chgrp postgres "$1/${REPOSITORY_SETTINGS##*/}"; fi
+  if getent group www-data >/dev/null && [[ -d $1/tls ]]; then chgrp -R www-data "$1/tls"; fi
 }

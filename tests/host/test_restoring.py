@@ -117,6 +117,8 @@ def test_status_tells_that_nothing_is_archived_and_no_backup_made(host):
     host.run("mv", settings, f"{settings}.away")
     try:
         assert host.run("scripts/backup", check=False).returncode == 1
+        assert host.run("scripts/restore-drill", check=False).returncode == 1
+        assert "drill has FAILED" in host.output("scripts/status")
         trade(host)  # there must be something to archive
         rows(host, "postgres", "SELECT pg_switch_wal()")
         wait_for(lambda: "has not been archived for" in host.output("scripts/status"), 60)
@@ -125,11 +127,47 @@ def test_status_tells_that_nothing_is_archived_and_no_backup_made(host):
         host.run("mv", f"{settings}.away", settings)
 
     back_up(host)
+    host.run("scripts/restore-drill")
 
     told = host.output("scripts/status")
     assert "The last backup is 0m" in told
     assert "FAILED" not in told
     assert "not been archived" not in told
+
+
+def test_status_tells_of_what_is_old(host):
+    for name, told in (
+        ("backup", "none of the last two days"),
+        ("drill", "None was tried for 30d"),
+    ):
+        file = f"{BACKUPS}/metrics/{name}.prom"
+        before = host.output("cat", file)
+        figure = "s/finished_seconds .*/finished_seconds $(date -d '30 days ago' +%s)/"
+        host.run("sh", "-c", f'sed -i "{figure}" {file}')
+        assert told in host.output("scripts/status")
+        host.run("sh", "-c", f"cat >{file}", stdin=f"{before}\n")
+    assert "days" not in host.output("scripts/status")
+
+
+def test_a_backup_that_is_ended_has_failed(host):
+    host.run("timeout", "1", "scripts/backup", check=False)
+
+    assert "The last attempt at one has FAILED" in host.output("scripts/status")
+    back_up(host)
+
+
+def test_a_dump_is_there_whole_or_not_at_all(host):
+    dumps = ("ls", f"{BACKUPS}/dumps")
+    before = host.output(*dumps)
+    rows(host, "postgres", "ALTER DATABASE microservice4 ALLOW_CONNECTIONS false")
+    try:
+        assert host.run("scripts/backup", "microservice4", check=False).returncode == 1
+    finally:
+        rows(host, "postgres", "ALTER DATABASE microservice4 ALLOW_CONNECTIONS true")
+
+    assert re.sub(r"\S+\.new\n?", "", host.output(*dumps)) == before
+    host.run("scripts/backup", "microservice4")
+    assert ".new" not in host.output(*dumps)
 
 
 def test_nobody_reads_a_secret_or_a_customer_in_a_backup(host):
@@ -203,6 +241,8 @@ def test_damaged_settings_are_found(host, damaged):
     ("words", "said"),
     [
         (("yesterday-or-so",), "no backup, and no time"),
+        (("yesterday",), "no backup, and no time"),
+        (("20261121",), "no backup, and no time"),
         (("2999-01-01 00:00:00",), "still to come"),
         (("2001-01-01 00:00:00",), "no backup that was finished by then"),
     ],
@@ -305,7 +345,7 @@ def test_one_service_goes_back_alone(host):
     assert trade(host)
 
 
-def test_a_service_that_forgot_what_others_know_is_found_by_the_drill(host):
+def test_a_service_that_forgot_what_others_know_is_found_and_settled(host):
     back_up(host)
     then = moment(host)
     forgotten = trade(host)
@@ -320,10 +360,31 @@ def test_a_service_that_forgot_what_others_know_is_found_by_the_drill(host):
         "SELECT max(datname) FROM pg_database WHERE datname ~ '^microservice3_before'",
     )
     assert str(forgotten) in rows(host, kept, "SELECT id FROM orders").split()
-    host.run("scripts/stop", "microservice3")
-    rows(host, "postgres", "DROP DATABASE microservice3")
-    rows(host, "postgres", f"ALTER DATABASE {kept} RENAME TO microservice3")
-    host.run("scripts/start", "microservice3")
+    listed = host.output("scripts/settle", "--dry-run")
+    assert f"order {forgotten} is unknown" in listed
+    assert host.output("scripts/settle", "--dry-run") == listed
+
+    settled = host.output("scripts/settle")
+
+    assert f"order {forgotten} is not known: what was held for it is given back" in settled
+    assert "The services agree" in host.output("scripts/settle")
+    host.run("scripts/restore-drill")
+    assert trade(host) > forgotten
+
+
+def test_stock_that_was_sold_before_products_forgot_it_is_held_again(host):
+    """And the points, which Users has forgotten, are entered again."""
+    back_up(host)
+    then = moment(host)
+    order = trade(host)
+    for service in ("microservice1", "microservice2"):
+        host.run("scripts/restore", "--yes", then, service)
+
+    assert f"order {order} is confirmed: what it needs is held" in host.output("scripts/settle")
+
+    held = f"SELECT state FROM reservations WHERE order_id = {order}"
+    assert rows(host, "microservice2", held) == "held"
+    host.run("scripts/restore-drill")
 
 
 def test_one_database_can_be_taken_along_and_put_back(host):
@@ -361,20 +422,32 @@ def test_the_hook_is_told_where_backups_are(host):
     host.run("systemctl", "start", "microservices-after-backup")
 
     assert name in host.output("cat", "/run/hooked")
+
+    hook.write_text("#!/bin/sh\nexit 1\n")
+    host.run("systemctl", "start", "microservices-after-backup", check=False)
+    assert "The copy of the backups has FAILED" in host.output("scripts/status")
+    host.run("systemctl", "reset-failed", "microservices-after-backup")
     host.run("rm", "-r", "/etc/microservices/hooks")
 
 
-def test_images_are_backed_up_and_come_back(host):
-    host.run("install", "-d", "-o", "microservice2", "/var/lib/microservice2/images")
-    host.run("sh", "-c", "echo lamp > /var/lib/microservice2/images/1.png")
-    name = back_up(host)
-    host.run("sh", "-c", "echo other > /var/lib/microservice2/images/1.png")
+def test_images_that_are_gone_come_back_and_newer_ones_stay(host):
+    images = "/var/lib/microservice2/images"
+    host.run("install", "-d", "-o", "microservice2", images)
+    for name in ("1001.png", "1002.png", "1003.png"):
+        host.run("sh", "-c", f"echo lamp >{images}/{name}")
+    backup = back_up(host)
+    host.run("rm", f"{images}/1001.png", f"{images}/1002.png", f"{images}/1003.png")
+    host.run("sh", "-c", f"echo newer >{images}/1002.webp")
+    host.run("sh", "-c", f"echo spoilt >{BACKUPS}/sets/{backup}/images/1003.png")
 
-    host.run("scripts/restore", "--yes", name)
+    answer = host.run("scripts/restore", "--yes", backup, check=False)
 
-    assert host.output("cat", "/var/lib/microservice2/images/1.png") == "lamp"
-    kept = host.output("sh", "-c", "cat /var/lib/microservice2/images.before_*/1.png")
-    assert kept == "other"
+    assert answer.returncode == 1
+    assert "images/1003.png is damaged" in answer.stdout
+    assert host.output("sh", "-c", f"cd {images}; ls 100*") == "1001.png\n1002.webp"
+    assert host.output("stat", "-c", "%U", f"{images}/1001.png") == "microservice2"
+    assert host.run("scripts/status").returncode == 0
+    host.run("sh", "-c", f"rm {images}/100*; echo lamp >{BACKUPS}/sets/{backup}/images/1003.png")
 
 
 @pytest.mark.slow
