@@ -28,7 +28,13 @@ _is_nginx_on() { ss -Hltnp "sport = :$1" 2>/dev/null | grep -q '"nginx"'; }
 
 # ---- packages
 
-has_packages() { [[ -z $(missing_packages; _missing_on_a_host) ]]; }
+has_packages() { [[ -z $(missing_packages; _missing_on_a_host; _half_installed) ]]; }
+
+# What apt has not come to the end of: someone ended it, or the power did.
+_half_installed() {
+  dpkg-query --show --showformat='${binary:Package} ${db:Status-Status}\n' | grep -E ' (unpacked|half-)' || true
+  grep -ls 'Made by quartet' /usr/sbin/policy-rc.d || true
+}
 
 _missing_on_a_host() {
   type -P logrotate >/dev/null || [[ -x /usr/sbin/logrotate ]] || echo logrotate
@@ -128,7 +134,7 @@ make_settings() {
 # write_settings SERVICE: with what the caller has chosen.
 write_settings() {
   local file=$SETTINGS/$1.env
-  _first_settings "$1" >"$file.new"
+  (umask 077 && _first_settings "$1" >"$file.new")
   chown "root:$1" "$file.new"
   chmod 0640 "$file.new"
   mv "$file.new" "$file"

@@ -47,11 +47,10 @@ _use_snippet() {
   install -d "$TLS_NGINX"
   _nginx_file "tls/$1" >"$TLS_NGINX/$1.new"
   mv "$TLS_NGINX/$1.new" "$TLS_NGINX/$1"
-  if ! nginx -t -q; then
+  if ! { nginx -t -q && systemctl reload nginx; }; then
     rm "$TLS_NGINX/$1"
     return 1
   fi
-  systemctl reload nginx
 }
 
 # forget_promise: browsers that were told keep to it until its time is over.

@@ -69,7 +69,7 @@ def test_a_signing_key_that_is_known_to_others_signs_nothing_any_more(host):
     assert status_of_account(host, token) == 200
     host.run("rm", "/etc/microservices/secrets/microservice1.pem")
 
-    host.run("scripts/install")
+    assert "No order was placed" in host.output("scripts/install")
 
     assert status_of_account(host, token) == 401
     assert status_of_account(host, host.output("scripts/token")) == 200
@@ -135,6 +135,16 @@ def test_https_of_the_hosts_own_ca(host, address, https):
     assert call(host, "http", "127.0.0.1:8081")["status"] == 200
     assert "DNS:shop.example" in host.output("scripts/tls", "show")
     assert "nothing was changed" in host.output("scripts/install")
+
+
+def test_a_certificate_is_still_nginxs_after_settings_were_restored(host, address, https):
+    host.run("scripts/backup")
+    name = host.output("sh", "-c", "ls /var/backups/quartet/sets | tail -n 1")
+
+    host.run("scripts/restore", "--yes", "--settings", name)
+
+    host.run("systemctl", "restart", "nginx")
+    assert call(host, "https", address)["status"] == 200
 
 
 def test_a_second_call_changes_nothing(host, address, https):
