@@ -1,5 +1,9 @@
 """What tests ask a host."""
 
+UNDER_WAY = (
+    "SELECT count(*) FROM orders WHERE state IN ('pending', 'reserved', 'refunding', 'releasing')"
+)
+
 
 def rows(host, database, query):
     """Return what psql prints, a row a line, columns apart by `|`."""

@@ -77,12 +77,15 @@ def host(bare_machine, installation):
 
 @pytest.fixture
 def under_load(host):
-    """Returns a context manager: requests come while its body runs. Yields a Load to read after."""
+    """Returns a context manager: requests come while its body runs. Yields a Load to read after.
+
+    orders: how many a second are placed beside what is read.
+    """
 
     @contextmanager
-    def loaded():
+    def loaded(orders=0):
         load = Load(RATE)
-        command = host.command("python3", "tests/host/load.py", str(RATE))
+        command = host.command("python3", "tests/host/load.py", str(RATE), str(orders))
         token = host.output("scripts/token")
         pipes = {"stdin": subprocess.PIPE, "stdout": subprocess.PIPE, "text": True}
         with subprocess.Popen(command, **pipes) as client:

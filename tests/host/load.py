@@ -1,8 +1,9 @@
 """A steady stream of requests through Nginx, from inside a machine: so many a second.
 
-Usage: load.py RATE    with a token as the first line of standard input; when that is closed, it
-ends and prints what it saw as JSON
+Usage: load.py RATE [ORDERS]    with an administrator's token as the first line of standard input;
+when that is closed, it ends and prints what it saw as JSON
 
+RATE is of reads, in turn from the four services; ORDERS, as many a second, are placed beside them.
 Each request has a connection of its own and starts when its time has come, whether or not the one
 before is answered: a service that is away for a second is asked all the same.
 """
@@ -13,6 +14,7 @@ import json
 import sys
 import threading
 import time
+import uuid
 
 PATHS = (
     "/api/service1/users/me",
@@ -20,15 +22,56 @@ PATHS = (
     "/api/service3/orders",
     "/api/service4/notifications",
 )
+PRODUCT = {"name": "Lamp", "category": "Load", "price": 29.90, "stock": 1_000_000}
 THREADS = 64
 ANSWER_SECONDS = 10
 
 
-class Load:
-    """Calls the four services in turn. seen: (start, seconds, path, status or what went wrong)."""
+def read(number, token):
+    path = PATHS[number % len(PATHS)]
+    status = call("GET", path, token)[0]
+    return path, status, status == 200
 
-    def __init__(self, rate, token):
-        self._headers = {"Authorization": f"Bearer {token}"}
+
+def orders_of(product_id):
+    """Returns the function that places one. It may be answered by a promise, 202."""
+
+    def order(_number, token):
+        body = {"items": [{"product_id": product_id, "quantity": 1}]}
+        key = {"Idempotency-Key": str(uuid.uuid4())}
+        status = call("POST", "/api/service3/orders", token, body, key)[0]
+        return "an order", status, status in (201, 202)
+
+    return order
+
+
+def call(method, path, token, body=None, headers=()):
+    """Return (status or what went wrong, body)."""
+    connection = http.client.HTTPConnection("127.0.0.1", timeout=ANSWER_SECONDS)
+    headers = {
+        "Authorization": f"Bearer {token}",
+        "Content-Type": "application/json",
+        **dict(headers),
+    }
+    try:
+        connection.request(method, path, body and json.dumps(body), headers)
+        answer = connection.getresponse()
+        return answer.status, answer.read()
+    except (OSError, http.client.HTTPException) as error:
+        return f"{type(error).__name__}: {error}", b""
+    finally:
+        connection.close()
+
+
+class Load:
+    """Asks so many times a second. seen: (start, seconds, what, outcome, whether it went well).
+
+    ask: a function of a running number and the token that returns the last three.
+    """
+
+    def __init__(self, rate, ask, token):
+        self._ask = ask
+        self._token = token
         self._pause = 1 / rate
         self._numbers = itertools.count()
         self._began = time.monotonic()
@@ -52,27 +95,14 @@ class Load:
             due = self._began + number * self._pause
             if self._stopped.wait(max(0, due - time.monotonic())):
                 return
-            path = PATHS[number % len(PATHS)]
-            outcome = self._call(path)
-            self.seen.append((due, time.monotonic() - due, path, outcome))
-
-    def _call(self, path):
-        connection = http.client.HTTPConnection("127.0.0.1", timeout=ANSWER_SECONDS)
-        try:
-            connection.request("GET", path, headers=self._headers)
-            answer = connection.getresponse()
-            answer.read()
-            return answer.status
-        except (OSError, http.client.HTTPException) as error:
-            return f"{type(error).__name__}: {error}"
-        finally:
-            connection.close()
+            answer = self._ask(number, self._token)
+            self.seen.append((due, time.monotonic() - due, *answer))
 
 
 def summary(seen):
-    slow = sorted(seconds for _, seconds, _, _ in seen)
-    failed = [(path, outcome) for _, _, path, outcome in seen if outcome != 200]
-    failed_at = [due for due, _, _, outcome in seen if outcome != 200]
+    slow = sorted(seconds for _, seconds, *_ in seen)
+    failed = [(what, outcome) for _, _, what, outcome, is_well in seen if not is_well]
+    failed_at = [due for due, *_, is_well in seen if not is_well]
     return {
         "requests": len(seen),
         "failed": len(failed),
@@ -85,11 +115,19 @@ def summary(seen):
 
 
 def main():
-    load = Load(float(sys.argv[1]), sys.stdin.readline().strip())
-    load.start()
+    rate, orders = float(sys.argv[1]), float(sys.argv[2]) if len(sys.argv) > 2 else 0
+    token = sys.stdin.readline().strip()
+    loads = [Load(rate, read, token)]
+    if orders:
+        product = {**PRODUCT, "sku": f"LOAD-{uuid.uuid4()}"}
+        made = json.loads(call("POST", "/api/service2/products", token, product)[1])
+        loads.append(Load(orders, orders_of(made["id"]), token))
+    for load in loads:
+        load.start()
     sys.stdin.read()
-    load.stop()
-    print(json.dumps(summary(load.seen)))
+    for load in loads:
+        load.stop()
+    print(json.dumps(summary([one for load in loads for one in load.seen])))
 
 
 if __name__ == "__main__":

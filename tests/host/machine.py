@@ -6,7 +6,7 @@
 Its tree is made once by debootstrap, outside of the checkout, and every machine begins as an
 overlay on it. Its network is its own, so that every port is free; slirp4netns takes its calls to
 the package registries out. Needs root, debootstrap, systemd-container and slirp4netns.
-Memory and task limits of units are accepted in it, but not enforced.
+Memory and task limits of units, and IPAddressDeny, are accepted in it, but not enforced.
 """
 
 import fcntl

@@ -1,12 +1,18 @@
 """What the scripts of the checkout tell of the host, and do to it, besides deploying."""
 
 import json
+import re
 import subprocess
 
 import pytest
 
 from tests.system.front_door import wait_for
 
+ASK = "import urllib.request as u; u.urlopen('http://127.0.0.1/api/service2/products').read()"
+STATUS = re.compile(  # release, since, ready, processes, requests a second, errors, p95, queue, ...
+    r"^microservice2 +(\S+) +\d+\w \d+\w +yes +2x4 +([\d.]+) +0\.0% +(\d+) +0 +\d+ s +[\d.]+ MiB$",
+    re.MULTILINE,
+)
 IMAGES = "/var/lib/microservice2/images"
 
 
@@ -16,6 +22,43 @@ def test_status_is_content(host):
     assert answer.returncode == 0
     for part in ("microservice1", "microservice4", "nginx", "postgresql"):
         assert f"\n{part}" in answer.stdout
+
+
+def test_status_tells_what_is_asked_and_answered(host):
+    for _ in range(30):
+        host.run("python3", "-c", ASK)
+
+    row = STATUS.search(host.output("scripts/status"))
+    release, rps, p95 = row.groups()
+    assert host.run("ls", f"/opt/www/microservice2/releases/{release}").returncode == 0
+    assert 0.5 <= float(rps) < 60
+    assert 1 <= int(p95) < 1000
+
+
+def test_status_is_up_to_date_when_the_log_was_rotated(host):
+    host.run("logrotate", "--force", "/etc/logrotate.d/nginx")
+
+    host.run("python3", "-c", ASK)
+
+    wait_for(lambda: "products" in host.output("cat", "/var/log/nginx/quartet.log"))
+
+
+def test_a_service_that_is_changed_is_waited_for(host):
+    script = "flock /opt/www/microservice2 sleep 2 & sleep 0.5; scripts/restart microservice2"
+
+    told = host.output("sh", "-c", script)
+
+    assert "Something else is changing /opt/www/microservice2" in told
+    assert "microservice2 restarted" in told
+
+
+def test_more_threads_than_the_unit_may_have_are_refused(host):
+    many = ("--processes", "20", "--threads", "64")
+
+    answer = host.run("scripts/scale", "microservice2", *many, check=False)
+
+    assert answer.returncode == 1
+    assert "more than 900 tasks" in answer.stdout
 
 
 def test_a_service_that_is_down_makes_status_fail(host):
@@ -193,3 +236,27 @@ def test_what_the_importer_needs_is_there(host):
     answer = host.output("scripts/import-trade", "tests/data/sample-trade.csv")
 
     assert "Reconciled to the penny" in answer
+
+
+@pytest.fixture
+def mails(host):
+    """A mail server `mail.example` outside of loopback. Returns the file of what it was sent."""
+    settings, file = "/etc/microservices/microservice4.env", "/run/mails"
+    address = host.output("hostname", "-I").split()[0]
+    host.run("sh", "-c", f"echo {address} mail.example >>/etc/hosts; cp -p {settings} /root/kept")
+    server = ("python3", "/root/quartet/tests/host/mail_server.py", "2525", file)
+    host.run("systemd-run", "--unit=mail-server", *server)
+    host.run("sed", "-i", 's|^SMTP_URL=.*|SMTP_URL="smtp://mail.example:2525"|', settings)
+    host.run("scripts/restart", "microservice4")
+    yield file
+    host.run("cp", "-p", "/root/kept", settings)
+    host.run("scripts/restart", "microservice4")
+    host.run("systemctl", "stop", "mail-server")
+    host.run("sed", "-i", "/mail.example/d", "/etc/hosts")
+
+
+def test_mail_is_sent_by_a_confined_worker_to_a_server_that_has_a_name(host, mails):
+    smoke_test = ("python3", "scripts/lib/smoke_test.py", "http://127.0.0.1", "")
+    host.run(*smoke_test, stdin=host.output("scripts/token"))
+
+    wait_for(lambda: "is confirmed" in host.run("cat", mails, check=False).stdout, 15)

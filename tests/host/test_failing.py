@@ -4,9 +4,17 @@ import time
 
 import pytest
 
-from tests.host.asking import rows
+from tests.host.asking import UNDER_WAY, rows
 
 SERVING_SECONDS = 1.5
+ORDER = """
+import sys
+sys.path.insert(0, "tests/host")
+from load import call
+body = {"items": [{"product_id": 1, "quantity": 1}]}
+assert call("POST", "/api/service3/orders", sys.stdin.read().strip(), body)[0] == 202
+"""
+ASK_UNDER_WAY = f'cd / && runuser -u postgres -- psql -XAt -d microservice3 -c "{UNDER_WAY}"'
 CLUSTER = "systemctl list-units --plain --no-legend 'postgresql@*' | cut -d ' ' -f 1"
 
 
@@ -110,9 +118,14 @@ def test_a_full_disk_needs_room_and_nothing_else(host, small_disk):
 
 @pytest.mark.brief
 def test_a_machine_that_lost_its_power_comes_back_by_itself(host):
+    host.run("systemctl", "stop", "microservice@microservice2.socket", "microservice@microservice2")
+    for _ in range(5):
+        host.run("python3", "-c", ORDER, stdin=host.output("scripts/token"))
+    assert int(rows(host, "microservice3", UNDER_WAY)) >= 5
     host.lose_power()
     host.boot()
 
     assert seconds_until(host, "scripts/status") < 30
+    assert seconds_until(host, "sh", "-c", f'test "$({ASK_UNDER_WAY})" = 0') < 30
     assert host.output("systemctl", "--failed", "--no-legend") == ""
     assert "nothing was changed" in host.output("scripts/install")

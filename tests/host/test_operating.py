@@ -7,12 +7,20 @@ import time
 import pytest
 
 from chassis.settings import SERVICES
+from tests.host.asking import UNDER_WAY, rows
+from tests.system.front_door import wait_for
 
 ROUNDS = 5
 QUIET_SECONDS = 15
 LARGEST_FACTOR = 3  # between the 99th percentile while it is deployed, and undisturbed
 TRIES = 8
+ORDERS_A_SECOND = 5
+ORDERS_END_SECONDS = 30
 FEWEST_REQUESTS = 20_000
+CONFIRMED = """
+    SELECT count(*) FROM (SELECT state FROM orders ORDER BY id DESC LIMIT {}) AS newest
+     WHERE state = 'confirmed'
+"""
 
 pytestmark = pytest.mark.slow
 
@@ -23,7 +31,8 @@ def reload_one_by_one(host, service):
 
 
 def test_nobody_is_refused_whatever_is_done(host, under_load, a_release):
-    with under_load() as load:
+    before = int(rows(host, "microservice3", "SELECT count(*) FROM orders"))
+    with under_load(orders=ORDERS_A_SECOND) as load:
         started = time.monotonic()
         for service in SERVICES:
             a_release(f"{service}/__init__.py", '"""', '"""Of another year. ')
@@ -38,6 +47,10 @@ def test_nobody_is_refused_whatever_is_done(host, under_load, a_release):
 
     assert load.requests >= FEWEST_REQUESTS
     assert (load.failed, load.failures) == (0, []), f"{load.stolen:.0%} of the time were stolen"
+    wait_for(lambda: rows(host, "microservice3", UNDER_WAY) == "0", ORDERS_END_SECONDS)
+    placed = int(rows(host, "microservice3", "SELECT count(*) FROM orders")) - before
+    assert placed >= FEWEST_REQUESTS / load.rate * ORDERS_A_SECOND
+    assert rows(host, "microservice3", CONFIRMED.format(placed)) == f"{placed}"
 
 
 def p99_undisturbed(under_load, done):
