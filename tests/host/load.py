@@ -29,8 +29,8 @@ ANSWER_SECONDS = 10
 
 def read(number, token):
     path = PATHS[number % len(PATHS)]
-    status = call("GET", path, token)[0]
-    return path, status, status == 200
+    status, told = call("GET", path, token)
+    return path, status, status == 200, told
 
 
 def orders_of(product_id):
@@ -39,8 +39,8 @@ def orders_of(product_id):
     def order(_number, token):
         body = {"items": [{"product_id": product_id, "quantity": 1}]}
         key = {"Idempotency-Key": str(uuid.uuid4())}
-        status = call("POST", "/api/service3/orders", token, body, key)[0]
-        return "an order", status, status in (201, 202)
+        status, told = call("POST", "/api/service3/orders", token, body, key)
+        return "an order", status, status in (201, 202), told
 
     return order
 
@@ -64,9 +64,10 @@ def call(method, path, token, body=None, headers=()):
 
 
 class Load:
-    """Asks so many times a second. seen: (start, seconds, what, outcome, whether it went well).
+    """Asks so many times a second.
 
-    ask: a function of a running number and the token that returns the last three.
+    ask: a function of a running number and the token that returns what was asked, the outcome,
+    whether that is well, and what was told. seen: (start, seconds, ...) and these, of each.
     """
 
     def __init__(self, rate, ask, token):
@@ -101,8 +102,13 @@ class Load:
 
 def summary(seen):
     slow = sorted(seconds for _, seconds, *_ in seen)
-    failed = [(what, outcome) for _, _, what, outcome, is_well in seen if not is_well]
-    failed_at = [due for due, *_, is_well in seen if not is_well]
+    began = min(due for due, *_ in seen)
+    failed = [
+        (what, outcome, f"at {due - began:.1f} s, after {seconds:.3f} s: {told.decode()[:300]}")
+        for due, seconds, what, outcome, is_well, told in seen
+        if not is_well
+    ]
+    failed_at = [due for due, *_, is_well, _ in seen if not is_well]
     return {
         "requests": len(seen),
         "failed": len(failed),

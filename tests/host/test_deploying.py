@@ -103,7 +103,7 @@ def test_one_that_turns_bad_is_rolled_back(host, under_load, a_release, release_
     assert answer.returncode == 1
     assert "answers were errors" in answer.stdout
     assert release_of("microservice2") == before
-    outcomes = {outcome for _, outcome in load.failures}
+    outcomes = {outcome for _, outcome, _ in load.failures}
     assert outcomes == {500} or (outcomes == {500, 503} and not load.is_undisturbed)
     assert load.failing_seconds < GONE_SECONDS
 
