@@ -2,6 +2,8 @@
 
 import os
 import signal
+import subprocess
+import sys
 import threading
 import time
 import traceback
@@ -28,6 +30,40 @@ def test_a_connection_that_comes_free_goes_to_whoever_waits(pool):
         threading.Timer(0.1, lent.__exit__, (None, None, None)).start()
         with transaction() as tx:
             assert tx.value("SELECT 1") == 1
+
+
+WAITING = """
+import sys, threading, time
+from pathlib import Path
+from chassis import testing
+
+pool = testing.make_service("microservice2", sys.argv[1], Path(sys.argv[2])).database
+
+def hold():
+    with pool.connection():
+        held.wait()
+        for _ in range(30):  # of the time that it runs, 0.3 s
+            time.sleep(0.01)
+
+held = threading.Barrier(pool.size + 1)
+for _ in range(pool.size):
+    threading.Thread(target=hold).start()
+held.wait()
+print("waiting", flush=True)
+with pool.connection():
+    print("got one", flush=True)
+"""
+
+
+def test_a_computer_that_stands_still_costs_no_waiter_its_turn(databases, keys):
+    command = [sys.executable, "-c", WAITING, databases("microservice2"), keys]
+    with subprocess.Popen(command, stdout=subprocess.PIPE, text=True) as waiting:
+        assert waiting.stdout.readline() == "waiting\n"
+        time.sleep(0.1)
+        waiting.send_signal(signal.SIGSTOP)
+        time.sleep(1)
+        waiting.send_signal(signal.SIGCONT)
+        assert waiting.stdout.readline() == "got one\n"
 
 
 def test_no_more_connections_are_opened_than_allowed_and_they_stay_open(pool):
