@@ -36,9 +36,6 @@ _write_nginx_files() {
   rm -f /etc/nginx/sites-enabled/default    # it would answer on port 80
 }
 
-# is_nginx_on PORT: does it listen there? Who does is told to root alone.
-is_nginx_on() { ss -Hltnp "sport = :$1" 2>/dev/null | grep -q '"nginx"'; }
-
 # Is it that of nginx.service.d/quartet.conf? One that Debian's unit alone has started is root's.
 _is_confined() { [[ $(stat -c %U "/proc/$(main_pid nginx.service)") == www-data ]]; }
 

@@ -19,9 +19,12 @@ problems() {
   (($(df --output=avail --block-size=1M "$CHECKOUT" /opt /usr /var 2>/dev/null | tail -n +2 | sort -n | head -n 1) > 1500)) ||
     echo "less than 1.5 GB of disk are free"
   for port in 80 "$HOST_INTERNAL_PORT"; do
-    if port_is_taken "$port" && ! is_nginx_on "$port"; then echo "port $port is taken by another program than Nginx: see ss -ltnp"; fi
+    if port_is_taken "$port" && ! _is_nginx_on "$port"; then echo "port $port is taken by another program than Nginx: see ss -ltnp"; fi
   done
 }
+
+# Who listens is told to root alone; that Nginx does is enough.
+_is_nginx_on() { ss -Hltnp "sport = :$1" 2>/dev/null | grep -q '"nginx"'; }
 
 # ---- packages
 

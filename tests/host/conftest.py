@@ -92,15 +92,14 @@ def under_load(host):
             client.stdin.write(f"{token}\n")
             client.stdin.flush()
             time.sleep(3)
-            taken, passed = processor_time()
+            before = processor_time()
             try:
                 yield load
                 time.sleep(2)
             finally:
                 client.stdin.close()
                 vars(load).update(json.loads(client.stdout.read()))
-                taken_now, passed_now = processor_time()
-                load.stolen = (taken_now - taken) / (passed_now - passed)
+                load.stolen = share_stolen(before, processor_time())
 
     return loaded
 
@@ -110,6 +109,10 @@ def processor_time():
     _, *fields = Path("/proc/stat").read_text().split("\n", 1)[0].split()
     ticks = [int(field) for field in fields[:8]]  # what follows is part of these
     return ticks[-1], sum(ticks)
+
+
+def share_stolen(before, after):
+    return (after[0] - before[0]) / (after[1] - before[1])
 
 
 @pytest.fixture

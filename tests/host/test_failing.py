@@ -5,8 +5,10 @@ import time
 import pytest
 
 from tests.host.asking import UNDER_WAY, rows
+from tests.host.conftest import LARGEST_SHARE_STOLEN, processor_time, share_stolen
 
 SERVING_SECONDS = 1.5
+TRIES = 8
 ORDER = """
 import sys
 sys.path.insert(0, "tests/host")
@@ -35,11 +37,18 @@ def asked(path):
 
 @pytest.mark.parametrize("service", ["microservice1", "microservice3"])
 def test_a_killed_master_is_back_at_once(host, service):
-    host.run("systemctl", "kill", "--kill-whom=main", "--signal=KILL", f"microservice@{service}")
-
-    # a question that comes right away waits in the socket, and is answered
     path = f"/api/service{service[-1]}/health/ready"
-    assert seconds_until(host, *asked(path)) < SERVING_SECONDS
+    for _ in range(TRIES):
+        before = processor_time()
+        host.run(
+            "systemctl", "kill", "--kill-whom=main", "--signal=KILL", f"microservice@{service}"
+        )
+        # a question that comes right away waits in the socket, and is answered
+        seconds = seconds_until(host, *asked(path))
+        stolen = share_stolen(before, processor_time())
+        if seconds < SERVING_SECONDS or stolen <= LARGEST_SHARE_STOLEN:
+            break
+    assert seconds < SERVING_SECONDS, f"{stolen:.0%} of the time were stolen"
 
 
 def test_a_killed_worker_is_back(host):
