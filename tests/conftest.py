@@ -9,12 +9,16 @@ from pathlib import Path
 from urllib.parse import quote
 
 import pytest
+from hypothesis import settings
 
 from chassis import testing
 from chassis.guard import guards
 from tests.stack import admin_token, stack  # noqa: F401 - fixtures: one stack for all tests
 
 ROOT = Path(__file__).resolve().parent.parent
+
+settings.register_profile("quartet", deadline=None)  # the computer may be others' for a moment
+settings.load_profile("quartet")
 
 
 @pytest.fixture(scope="session", autouse=True)
