@@ -142,3 +142,24 @@ def release_of(host):
         return host.output("readlink", f"/opt/www/{service}/current").removeprefix("releases/")
 
     return release
+
+
+@pytest.fixture
+def damaged(host):
+    """Returns a function that changes bytes in the middle of a file, until the test has ended."""
+    files = []
+
+    def damage(file):
+        path = host.root / file.lstrip("/")
+        whole = path.read_bytes()
+        files.append((path, whole))
+        middle = len(whole) // 2
+        path.write_bytes(
+            whole[:middle]
+            + bytes(b ^ 255 for b in whole[middle : middle + 64])
+            + whole[middle + 64 :]
+        )
+
+    yield damage
+    for path, whole in files:
+        path.write_bytes(whole)

@@ -53,6 +53,18 @@ def test_checking_finds_what_is_missing_and_mends_nothing(host):
     assert "Nginx on port 80" in host.output("scripts/install")
 
 
+def test_a_part_that_was_begun_and_not_ended_is_made_again(host):
+    """Its files may be there, and whoever was to read them not have been told."""
+    host.run("touch", "/opt/www/.making-units")
+
+    found = host.run("scripts/install", "--check", check=False)
+
+    assert found.returncode == 1
+    assert "Units of systemd" in found.stdout
+    assert "Units of systemd" in host.output("scripts/install")
+    assert "nothing was changed" in host.output("scripts/install")
+
+
 def test_what_nginx_does_not_accept_is_taken_back(host):
     listing = ("sh", "-c", "cd /etc/nginx && find . -type f -exec sha256sum {} + | sort")
     operators = host.root / "etc/nginx/conf.d/operator.conf"
