@@ -2,8 +2,6 @@
 
 import json
 import re
-import subprocess
-import sys
 import time
 
 import pytest
@@ -137,17 +135,6 @@ def test_https_of_the_hosts_own_ca(host, address, https):
     assert call(host, "http", "127.0.0.1:8081")["status"] == 200
     assert "DNS:shop.example" in host.output("scripts/tls", "show")
     assert "nothing was changed" in host.output("scripts/install")
-
-
-def test_a_linter_finds_no_fault_with_nginx(host, https, tmp_path):
-    """open_file_cache is not wanted: it would go on serving an image that was replaced."""
-    whole = tmp_path / "nginx.conf"
-    whole.write_text(host.output("nginx", "-T"))
-
-    gixy = [sys.executable, "-m", "gixy", "--skips", "try_files_is_evil_too"]
-    done = subprocess.run([*gixy, whole], capture_output=True, text=True)
-
-    assert done.returncode == 0, done.stdout + done.stderr
 
 
 def test_a_certificate_is_still_nginxs_after_settings_were_restored(host, address, https):

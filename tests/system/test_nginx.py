@@ -4,6 +4,7 @@ import concurrent.futures
 import http.client
 import json
 import re
+import shutil
 import socket
 import subprocess
 import sys
@@ -145,13 +146,24 @@ def test_a_service_that_comes_back_is_served_at_once(door):
 # ---- the configuration
 
 
-def test_a_linter_finds_no_fault_with_it(door):
+def assert_faultless(configuration):
     """One check is left out: open_file_cache would go on serving an image that was replaced."""
     gixy = [sys.executable, "-m", "gixy", "--skips", "try_files_is_evil_too"]
-    command = [*gixy, door.folder / "nginx" / "nginx.conf"]
-    done = subprocess.run(command, capture_output=True, text=True)
+    done = subprocess.run([*gixy, configuration], capture_output=True, text=True)
 
     assert done.returncode == 0, done.stdout + done.stderr
+
+
+def test_a_linter_finds_no_fault_with_it(door):
+    assert_faultless(door.folder / "nginx" / "nginx.conf")
+
+
+def test_a_linter_finds_no_fault_with_that_of_a_host_that_speaks_https(tmp_path):
+    folder = tmp_path / "nginx"  # as scripts/install and scripts/tls fill /etc/nginx
+    shutil.copytree(PROJECT / "nginx", folder)
+    (folder / "nginx.conf").write_text("events {} http { include conf.d/*.conf; }")
+
+    assert_faultless(folder / "nginx.conf")
 
 
 # ---- headers
