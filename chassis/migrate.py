@@ -6,7 +6,8 @@ First the chassis's own (`chassis/migrations`), then the service's (`microservic
 Files are called `0001_create_products.sql` and only ever add; what was applied is never edited.
 
 The service goes on meanwhile. Whoever waits for a lock holds up all who come after, so a migration
-waits a moment only, lets them by, and tries again.
+waits a moment only, lets them by, and tries again. An index for a table that is in use is built by
+one `CREATE INDEX CONCURRENTLY IF NOT EXISTS`, alone in its file, outside of a transaction.
 """
 
 import argparse
@@ -26,6 +27,12 @@ from chassis import settings
 _ROOT = Path(__file__).resolve().parent.parent
 _NAME = re.compile(r"\d{4}_[a-z0-9_]+\.sql")
 _LOCK = 0x5155_4152_5445_54  # "QUARTET": one migration at a time in one database
+_INDEX = re.compile(
+    r"CREATE\s+(?:UNIQUE\s+)?INDEX\s+CONCURRENTLY\s+(?:IF\s+NOT\s+EXISTS\s+)?(\w+)\s+ON\s[^;]+;?",
+    re.IGNORECASE,
+)
+_COMMENT = re.compile(r"--.*")
+_TURN_SECONDS = 0.1  # between two looks whether it is our turn
 LOCK_TIMEOUT_SECONDS = 0.3  # less than what the services wait for a lock themselves
 LOCK_TRIES = 60
 LONGEST_PAUSE_SECONDS = 1.0
@@ -43,6 +50,12 @@ class Migration:
     @property
     def checksum(self):
         return hashlib.sha256(self.sql.encode()).hexdigest()
+
+    @property
+    def index(self):
+        """The name of the index that it builds while its table is written, or None."""
+        statement = _INDEX.fullmatch(_COMMENT.sub("", self.sql).strip())
+        return statement and statement[1]
 
 
 def migrations_of(service):
@@ -63,13 +76,22 @@ def migrate(connection, migrations, say=print):
     """
     connection.autocommit = True
     with connection.cursor() as cursor:
-        cursor.execute("SET statement_timeout = 0; SET lock_timeout = 0")
-        cursor.execute("SELECT pg_advisory_lock(%s)", (_LOCK,))
-        cursor.execute("SET lock_timeout = %s", (f"{LOCK_TIMEOUT_SECONDS}s",))
+        cursor.execute("SET statement_timeout = 0")
+        _await_turn(cursor)
         try:
             return _apply_missing(cursor, migrations, say)
         finally:
             cursor.execute("SELECT pg_advisory_unlock(%s)", (_LOCK,))
+
+
+def _await_turn(cursor):
+    """Asks again and again: one that waits in PostgreSQL is in a transaction, for whose end an
+    index that is being built waits in turn."""
+    while True:
+        cursor.execute("SELECT pg_try_advisory_lock(%s)", (_LOCK,))
+        if cursor.fetchone()[0]:
+            return
+        time.sleep(_TURN_SECONDS)
 
 
 def _apply_missing(cursor, migrations, say):
@@ -84,7 +106,10 @@ def _apply_missing(cursor, migrations, say):
     )
     missing = _missing(cursor, migrations)
     for migration in missing:
-        _apply_patiently(cursor, migration, say)
+        if migration.index:
+            _build_index(cursor, migration)
+        else:
+            _apply_patiently(cursor, migration, say)
         say(f"applied {migration.name}")
     return [migration.name for migration in missing]
 
@@ -113,7 +138,27 @@ def _missing(cursor, migrations):
     return [migration for migration in migrations if migration.name not in applied]
 
 
+def _build_index(cursor, migration):
+    """It waits as long as it takes for those who are writing: nobody queues up behind it.
+
+    What an attempt that was interrupted has left is never used, but kept up to date: it goes first.
+    """
+    try:
+        cursor.execute("SET lock_timeout = 0")
+        cursor.execute(
+            "SELECT FROM pg_index WHERE indexrelid = to_regclass(%s) AND NOT indisvalid",
+            (migration.index,),
+        )
+        if cursor.rowcount:
+            cursor.execute(f"DROP INDEX CONCURRENTLY {migration.index}")
+        cursor.execute(migration.sql)
+        _record(cursor, migration)
+    except psycopg2.Error as error:
+        raise MigrationError(f"{migration.name}: {error}") from error
+
+
 def _apply_patiently(cursor, migration, say):
+    cursor.execute("SET lock_timeout = %s", (f"{LOCK_TIMEOUT_SECONDS}s",))
     for _ in range(LOCK_TRIES):
         try:
             return _apply(cursor, migration)
@@ -128,10 +173,7 @@ def _apply(cursor, migration):
     cursor.execute("BEGIN")
     try:
         cursor.execute(migration.sql)
-        cursor.execute(
-            "INSERT INTO schema_migrations (name, checksum) VALUES (%s, %s)",
-            (migration.name, migration.checksum),
-        )
+        _record(cursor, migration)
         cursor.execute("COMMIT")
     except psycopg2.errors.LockNotAvailable:
         cursor.execute("ROLLBACK")
@@ -139,6 +181,13 @@ def _apply(cursor, migration):
     except psycopg2.Error as error:
         cursor.execute("ROLLBACK")
         raise MigrationError(f"{migration.name}: {error}") from error
+
+
+def _record(cursor, migration):
+    cursor.execute(
+        "INSERT INTO schema_migrations (name, checksum) VALUES (%s, %s)",
+        (migration.name, migration.checksum),
+    )
 
 
 def main():

@@ -1,4 +1,6 @@
 import threading
+import time
+from concurrent.futures import ThreadPoolExecutor
 
 import psycopg2
 import pytest
@@ -7,6 +9,12 @@ from chassis import testing
 from chassis.migrate import Migration, MigrationError, migrate, missing_migrations
 
 FIRST = Migration("test/0001_first.sql", "CREATE TABLE first (id integer)")
+INDEX = Migration(
+    "test/0002_index.sql",
+    """-- for the list of a day
+    CREATE UNIQUE INDEX CONCURRENTLY IF NOT EXISTS first_by_id ON first (id);
+    """,
+)
 SECOND = Migration("test/0002_second.sql", "CREATE TABLE second (id integer); SELECT 1 / 0")
 
 
@@ -34,6 +42,19 @@ def silently(connection, *migrations):
     return migrate(connection, migrations, say=lambda _line: None)
 
 
+def indexes(connection):
+    """Of the table `first`: their names, and whether they are used."""
+    with connection.cursor() as cursor:
+        cursor.execute(
+            """
+            SELECT indexrelid::regclass::text, indisvalid
+              FROM pg_index
+             WHERE indrelid = 'first'::regclass
+            """
+        )
+        return cursor.fetchall()
+
+
 def test_what_is_missing_is_applied_once(empty):
     assert silently(empty(), FIRST) == [FIRST.name]
     assert silently(empty(), FIRST) == []
@@ -55,18 +76,53 @@ def test_an_edited_migration_is_refused(empty):
         silently(empty(), Migration(FIRST.name, "CREATE TABLE other (id integer)"))
 
 
-def test_two_at_once_apply_it_once(empty):
-    applied, connections = [], [empty(), empty()]
-    threads = [
-        threading.Thread(target=lambda c=connection: applied.extend(silently(c, FIRST)))
-        for connection in connections
-    ]
-    for thread in threads:
-        thread.start()
-    for thread in threads:
-        thread.join()
+@pytest.mark.parametrize("migration", [FIRST, INDEX], ids=["table", "index"])
+def test_two_at_once_apply_it_once(empty, migration):
+    if migration is INDEX:
+        silently(empty(), FIRST)
+    with ThreadPoolExecutor() as pool:
+        applied = [
+            *pool.map(lambda connection: silently(connection, migration), [empty(), empty()])
+        ]
 
-    assert applied == [FIRST.name]
+    assert sorted(applied) == [[], [migration.name]]
+
+
+def test_an_index_is_built_while_the_table_is_written(empty):
+    writer = empty()
+    silently(empty(), FIRST)
+    with writer.cursor() as cursor:
+        cursor.execute("INSERT INTO first VALUES (1)")
+    builder = threading.Thread(target=silently, args=(empty(), INDEX))
+    builder.start()
+
+    watcher = empty()
+    watcher.autocommit = True
+    with watcher.cursor() as cursor:
+        while indexes(watcher) == []:
+            time.sleep(0.01)
+        cursor.execute("SET lock_timeout = '1s'; INSERT INTO first VALUES (2)")
+    assert builder.is_alive()
+    writer.commit()
+    builder.join()
+
+    assert indexes(watcher) == [("first_by_id", True)]
+    assert silently(empty(), INDEX) == []
+
+
+def test_an_index_that_could_not_be_built_is_built_when_it_can_be(empty):
+    connection = empty()
+    silently(connection, FIRST)
+    with connection.cursor() as cursor:
+        cursor.execute("INSERT INTO first VALUES (1), (1)")
+        with pytest.raises(MigrationError, match="could not create unique index"):
+            silently(connection, INDEX)
+        assert indexes(connection) == [("first_by_id", False)]
+
+        cursor.execute("DELETE FROM first")
+        assert silently(connection, INDEX) == [INDEX.name]
+
+    assert indexes(connection) == [("first_by_id", True)]
 
 
 def test_it_waits_for_a_lock_again_and_again(empty):

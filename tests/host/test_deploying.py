@@ -9,6 +9,7 @@ from tests.host.asking import rows
 CATALOGUE = "microservice2/logic/catalogue.py"
 GOOD = "def list_products("
 BAD = "def list_products(*_):\n    1 / 0\n\n\ndef old_("
+INDEX = "CREATE INDEX CONCURRENTLY IF NOT EXISTS products_by_colour ON products (colour);"
 GONE_SECONDS = 10  # for a release that turns bad, from its first error to its last
 
 
@@ -79,6 +80,7 @@ def test_a_migration_comes_after_a_backup_and_the_release_before_runs_on_it(
     before = int(host.output(*dumps))
     migration = "microservice2/migrations/9998_add_colour.sql"
     a_release(migration, "", "ALTER TABLE products ADD COLUMN colour text;")
+    a_release("microservice2/migrations/9999_index_colour.sql", "", INDEX)
 
     with under_load() as load:
         host.run("scripts/deploy", "--watch", "1", "microservice2")
@@ -89,6 +91,8 @@ def test_a_migration_comes_after_a_backup_and_the_release_before_runs_on_it(
 
     assert int(host.output(*dumps)) == before + 1
     assert rows(host, "microservice2", "SELECT count(colour) FROM products") == "0"
+    index = "SELECT indisvalid FROM pg_index WHERE indexrelid = 'products_by_colour'::regclass"
+    assert rows(host, "microservice2", index) == "t"
     assert load.failed == 0, load.failures
 
 
