@@ -1,12 +1,16 @@
 # Debian's Nginx on a host: its configuration is nginx/conf.d and nginx/snippets, copied as they are.
 # shellcheck shell=bash
 
+# Debian's figure, for each of Nginx's processes, and ours: while a service hangs, what waits for it takes two
+# each, until it is 512 that wait and the service says 503 (chassis/shedding.py); the others are to be served.
+readonly FEW_CONNECTIONS='worker_connections 768;' ENOUGH_CONNECTIONS='worker_connections 4096;'
+
 has_nginx() {
   local file
   while read -r file; do
     _nginx_file "$file" | cmp -s - "/etc/nginx/$file" || return 1
   done < <(nginx_files)
-  [[ ! -e /etc/nginx/sites-enabled/default ]] && nginx -t -q 2>/dev/null &&
+  [[ ! -e /etc/nginx/sites-enabled/default ]] && ! grep -q "$FEW_CONNECTIONS" /etc/nginx/nginx.conf && nginx -t -q 2>/dev/null &&
     systemctl is-enabled --quiet nginx && systemctl is-active --quiet nginx
 }
 
@@ -34,6 +38,7 @@ _write_nginx_files() {
     mv "/etc/nginx/$file.new" "/etc/nginx/$file"
   done < <(nginx_files)
   rm -f /etc/nginx/sites-enabled/default    # it would answer on port 80
+  sed -i "s/$FEW_CONNECTIONS/$ENOUGH_CONNECTIONS/" /etc/nginx/nginx.conf
 }
 
 # Is it that of nginx.service.d/quartet.conf? One that Debian's unit alone has started is root's.

@@ -73,6 +73,45 @@ def test_who_reads_may_ask_more_often_but_not_without_end(strange_door):
     assert statuses(many)[429] > 100
 
 
+@pytest.mark.parametrize(
+    "path", ["/nowhere", "/api/service1/metrics", "/api/service1/internal/redemptions/1"]
+)
+def test_who_asks_for_what_is_not_there_has_no_other_limit(strange_door, path):
+    found = statuses(ask_often(strange_door, 1_500, "GET", path))
+
+    assert found.keys() == {404, 429}
+
+
+@pytest.mark.parametrize(
+    ("address", "share_a_limit"),
+    [
+        ("2001:db8:1:2::{:x}", True),
+        ("2001:db8:1:2:3:4:5:{:x}", True),
+        ("2001:db8::3:4:5:{:x}", True),
+        ("2001:db8:1:{:x}::7", False),
+        ("2001:db8:{:x}::7", False),
+        ("192.0.2.{}", False),
+    ],
+)
+def test_a_network_of_ipv6_asks_as_one_address(tmp_path, address, share_a_limit):
+    taken_from_a_header = "set_real_ip_from 127.0.0.1; real_ip_header X-Client;"
+    door = FrontDoor(
+        tmp_path, {"limit_req_status  429;": f"limit_req_status 429; {taken_from_a_header}"}
+    )
+    door.start()
+    echo = Echo(door.sockets / "microservice1.sock")
+    try:
+        answers = [
+            door.ask("POST", LOGIN, headers={"X-Client": address.format(number)})
+            for number in range(1, 101)
+        ]
+    finally:
+        echo.close()
+        door.stop()
+
+    assert (429 in statuses(answers)) == share_a_limit
+
+
 def test_the_figures_are_those_of_the_api():
     limits = (PROJECT / "nginx" / "conf.d" / "limits.conf").read_text()
 
