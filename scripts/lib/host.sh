@@ -120,7 +120,7 @@ in_code() {
 # setting_of SERVICE NAME DEFAULT: from its file of settings.
 setting_of() {
   local value
-  value=$(sed -n "s/^$2=\"\?\([^\"]*\)\"\?$/\1/p" "$SETTINGS/$1.env" | tail -n 1)
+  value=$(sed -n "s/^$2=\([\"']\?\)\(.*\)\1$/\2/p" "$SETTINGS/$1.env" | tail -n 1)
   printf '%s' "${value:-$3}"
 }
 
@@ -143,6 +143,9 @@ take_new_secrets() {
 
 # main_pid UNIT: its main process, 0 if there is none.
 main_pid() { systemctl show --property=MainPID --value "$1"; }
+
+# runs_this_uwsgi SERVICE: and not one that was replaced since it was started.
+runs_this_uwsgi() { [[ /proc/$(main_pid "microservice@$1.service")/exe -ef $LIBRARY/uwsgi ]]; }
 
 # units_of SERVICE: all that a service consists of, its socket first.
 units_of() { printf '%s\n' "microservice@$1.socket" "microservice@$1.service" "microservice-worker@$1.service"; }

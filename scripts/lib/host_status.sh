@@ -2,8 +2,10 @@
 # shellcheck shell=bash disable=SC2034,SC2153
 
 source "$CHECKOUT/scripts/lib/host_backups.sh"
+source "$CHECKOUT/scripts/lib/tls.sh"
 
 readonly FULL_PERCENT=90
+readonly CERTIFICATE_SECONDS=$((14 * 86400))    # it is renewed 30 days before its end
 readonly OLD_BACKUP_SECONDS=$((2 * 86400)) OLD_DRILL_SECONDS=$((15 * 86400))
 
 declare -A traffic=()    # service -> "RPS ERRORS P95"
@@ -63,6 +65,7 @@ _show_service() {
   _row "$service" "$(current_release "$service")" "$(_since "$service")" "$condition" \
     "$(setting_of "$service" PROCESSES 2)x$(setting_of "$service" THREADS 4)" "$rps" "$errors" "$p95" \
     "$(_queue "$service")" "$(_outbox_age "$service") s" "$(mebibytes "$memory")"
+  if [[ $condition == yes ]] && ! runs_this_uwsgi "$service"; then say "  it runs a uWSGI that was replaced: scripts/restart $service"; fi
   if is_unproven "$service"; then say "  its deployment is not finished: scripts/deploy or scripts/rollback $service"; fi
 }
 
@@ -102,6 +105,13 @@ _show_archive() {
   if [[ -n $seconds ]]; then say "PostgreSQL's log has not been archived for $(uptime "$seconds"): see docs/runbook.md, Backups"; fi
 }
 
+# The one that is served: a new one may lie there, and Nginx not have read it.
+_show_certificate() {
+  tls_is_on || return 0
+  openssl s_client -connect 127.0.0.1:443 </dev/null 2>/dev/null | openssl x509 -noout -checkend "$CERTIFICATE_SECONDS" >/dev/null 2>&1 ||
+    say "The certificate that Nginx serves ends within two weeks, and was not renewed: scripts/tls show; journalctl -u microservices-tls -u certbot -u nginx"
+}
+
 _show_full_disks() {
   local share folder
   df --output=pcent,target "$(data_directory)" "$BACKUPS" "$WWW" "$IMAGES" /var/log 2>/dev/null | tail -n +2 | sort -u |
@@ -120,5 +130,6 @@ show_status() {
   show_dead_letters
   _show_backups
   _show_archive
+  _show_certificate
   _show_full_disks
 }

@@ -76,7 +76,7 @@ make_users() {
 has_software() {
   local service
   has_uwsgi && [[ -x $LIBRARY/uwsgi ]] || return 1
-  for service in "${SERVICES[@]}"; do [[ -d $WWW/$service/current/ ]] || return 1; done
+  for service in "${SERVICES[@]}"; do is_for_this_python "$service" "$(current_release "$service")" || return 1; done
 }
 
 make_software() {
@@ -86,7 +86,7 @@ make_software() {
   if ! has_uwsgi || [[ ! -x $LIBRARY/uwsgi ]]; then
     _make_uwsgi & steps+=($!)
   fi
-  for service in "${SERVICES[@]}"; do _first_release "$service"; done
+  for service in "${SERVICES[@]}"; do _make_release "$service"; done
   together "${steps[@]}"
 }
 
@@ -97,12 +97,17 @@ _make_uwsgi() {
   mv "$LIBRARY/uwsgi.new" "$LIBRARY/uwsgi"
 }
 
-_first_release() {
+# The first, or the one that runs, for another Python.
+_make_release() {
   local release
-  [[ -d $WWW/$1/current/ ]] && return 0
-  release=$(release_of HEAD)
-  build_release "$1" HEAD "$release"
-  point "$1" current "$release"
+  release=$(current_release "$1")
+  if [[ -n $release ]]; then
+    build_release "$1" "${release##*-}" "$release"
+  else
+    release=$(release_of HEAD)
+    build_release "$1" HEAD "$release"
+    point "$1" current "$release"
+  fi
 }
 
 # ---- secrets and settings

@@ -41,6 +41,9 @@ releases_of() {
 
 has_release() { [[ -d $WWW/$1/releases/$2 ]]; }
 
+# is_for_this_python SERVICE RELEASE: an upgrade of Debian brings another, which does not see its packages.
+is_for_this_python() { [[ -d $WWW/$1/releases/$2/venv/lib/$(basename "$(readlink -f "$SYSTEM_PYTHON")") ]]; }
+
 # point SERVICE LINK RELEASE: by one rename, so there is no moment without a release.
 point() {
   ln -sfnT "releases/$3" "$WWW/$1/$2.new"
@@ -52,14 +55,16 @@ point() {
 # build_release SERVICE REVISION RELEASE
 build_release() {
   local service=$1 folder=$WWW/$1/releases/$3
-  [[ -d $folder ]] && return 0
+  is_for_this_python "$1" "$3" && return 0
   rm -rf "$folder.new"
   mkdir -p "$folder.new"
   _git archive "$2" chassis "$service" "requirements/$service.txt" | tar -C "$folder.new" --no-same-owner -xf -
   _make_environment "$folder.new" "requirements/$service.txt"
   "$SYSTEM_PYTHON" -m compileall -q "$folder.new/chassis" "$folder.new/$service"
   sync --file-system "$folder.new"
+  if [[ -d $folder ]]; then mv -T "$folder" "$folder.old.new"; fi
   mv -T "$folder.new" "$folder"
+  rm -rf "$folder.old.new"
 }
 
 # A venv with the locked packages. Another release with the same lock and Python has the same one: then

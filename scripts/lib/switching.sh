@@ -23,9 +23,14 @@ switch_to() {
 
 # reload_service SERVICE FROM TO: bring its processes to what `current` leads to.
 # One uWSGI worker after the other, so that nobody waits; the settings of uWSGI are read by its master
-# only, so if they differ it is started anew, while connections wait in the socket. So is one that is down.
+# only, so if they differ it is started anew, while connections wait in the socket. So is one that is down, or
+# runs a uWSGI that was replaced.
 reload_service() {
-  if is_ready "$1" && _same_uwsgi_settings "$1" "$2" "$3"; then chain_reload "$1"; else systemctl restart "microservice@$1.service"; fi
+  if is_ready "$1" && _same_uwsgi_settings "$1" "$2" "$3" && runs_this_uwsgi "$1"; then
+    chain_reload "$1"
+  else
+    systemctl restart "microservice@$1.service"
+  fi
 }
 
 _same_uwsgi_settings() {

@@ -16,6 +16,14 @@ from load import call
 body = {"items": [{"product_id": 1, "quantity": 1}]}
 assert call("POST", "/api/service3/orders", sys.stdin.read().strip(), body)[0] == 202
 """
+WAIT_FOR_ONE_AND_ASK_ANOTHER = """
+import socket, urllib.request
+waiting = [socket.create_connection(("127.0.0.1", 80)) for _ in range(900)]
+for one in waiting:
+    one.sendall(b"GET /api/service4/health/ready HTTP/1.1\\r\\nHost: shop\\r\\n\\r\\n")
+for _ in range(20):
+    urllib.request.urlopen("http://127.0.0.1/api/service2/products", timeout=9).read()
+"""
 ASK_UNDER_WAY = f'cd / && runuser -u postgres -- psql -XAt -d microservice3 -c "{UNDER_WAY}"'
 CLUSTER = "systemctl list-units --plain --no-legend 'postgresql@*' | cut -d ' ' -f 1"
 
@@ -49,6 +57,16 @@ def test_a_killed_master_is_back_at_once(host, service):
         if seconds < SERVING_SECONDS or stolen <= LARGEST_SHARE_STOLEN:
             break
     assert seconds < SERVING_SECONDS, f"{stolen:.0%} of the time were stolen"
+
+
+def test_a_service_that_hangs_leaves_room_for_those_who_ask_another(host):
+    unit = "microservice@microservice4"
+    host.run("systemctl", "kill", "--signal=STOP", unit)
+    try:
+        host.run("python3", "-c", WAIT_FOR_ONE_AND_ASK_ANOTHER)
+    finally:
+        host.run("systemctl", "kill", "--signal=CONT", unit)
+    seconds_until(host, *asked("/api/service4/health/ready"))
 
 
 def test_a_killed_worker_is_back(host):

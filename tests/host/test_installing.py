@@ -65,6 +65,33 @@ def test_a_part_that_was_begun_and_not_ended_is_made_again(host):
     assert "nothing was changed" in host.output("scripts/install")
 
 
+def test_a_release_for_another_python_is_built_again(host):
+    """As after an upgrade of Debian."""
+    libraries = "/opt/www/microservice2/current/venv/lib"
+    host.run("sh", "-c", f"mv {libraries}/python3.* {libraries}/python2.7")
+
+    refused = host.run("scripts/deploy", "microservice2", check=False)
+
+    assert refused.returncode == 1
+    assert "another Python" in refused.stdout
+    assert "a release of each service" in host.output("scripts/install")
+    host.run("scripts/restart", "microservice2")
+    assert host.run("scripts/status").returncode == 0
+    assert "nothing was changed" in host.output("scripts/install")
+
+
+def test_who_still_runs_a_uwsgi_that_was_replaced_is_told_of(host):
+    uwsgi = "/usr/lib/quartet/uwsgi"
+    assert "replaced" not in host.output("scripts/status")
+    host.run("sh", "-c", f"cp -p {uwsgi} {uwsgi}.new && mv {uwsgi}.new {uwsgi}")
+    assert host.output("scripts/status").count("uWSGI that was replaced") == 4
+    assert host.output("scripts/install").count("uWSGI that was replaced") == 4
+
+    host.run("scripts/restart")
+
+    assert "replaced" not in host.output("scripts/status")
+
+
 def test_what_nginx_does_not_accept_is_taken_back(host):
     listing = ("sh", "-c", "cd /etc/nginx && find . -type f -exec sha256sum {} + | sort")
     operators = host.root / "etc/nginx/conf.d/operator.conf"

@@ -7,6 +7,7 @@ import time
 import pytest
 
 from chassis.settings import SERVICES
+from tests.system.front_door import wait_for
 
 # prints status and chosen headers of one request, made from outside or by the host itself
 CALL = """
@@ -173,6 +174,19 @@ def test_a_certificate_is_renewed_in_its_sandbox_before_its_end(host, address, h
     assert float(re.search(r"exposure level for \S+: ([\d.]+)", scored)[1]) <= 1.5
     verified = host.output("systemd-analyze", "verify", "--man=no", unit, "microservices-tls.timer")
     assert verified == ""
+
+
+def test_status_tells_of_a_certificate_that_is_not_renewed(host, https):
+    assert "certificate" not in host.output("scripts/status")
+    file = "/etc/microservices/tls/server.pem"
+    short = "openssl req -x509 -newkey rsa:2048 -nodes -days 3 -subj /CN=shop.example"
+    host.run("sh", "-c", f"{short} -keyout /root/key.pem -out /root/crt.pem")
+    host.run("sh", "-c", f"cat /root/crt.pem /root/key.pem >{file}; systemctl reload nginx")
+    wait_for(lambda: "certificate that Nginx serves ends" in host.output("scripts/status"), 20)
+
+    host.run("systemctl", "start", "microservices-tls")
+
+    wait_for(lambda: "certificate" not in host.output("scripts/status"), 20)
 
 
 def test_nobody_but_root_and_nginx_reads_the_key(host, https):

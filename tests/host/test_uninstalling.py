@@ -14,6 +14,7 @@ def test_data_outlive_the_installation(host):
     assert host.run("ls", "/opt/www/microservice1", check=False).returncode != 0
     assert host.output("sh", "-c", "ps ax | grep -c [u]wsgi || true") == "0"
     assert int(rows(host, *users)) == before
+    assert "worker_connections 768;" in host.output("cat", "/etc/nginx/nginx.conf")  # as Debian's
     host.run("scripts/install")
     assert int(rows(host, *users)) >= before
 
