@@ -246,6 +246,14 @@ def test_the_access_log_is_json_and_holds_no_query_and_no_user_name(door, echo):
     assert secret not in door.log.read_text()
 
 
+def test_the_access_log_holds_no_path_that_is_longer_than_any_route(door):
+    door.ask("GET", "/" + 7_000 * "a", headers={"X-Request-ID": "long-1"})
+
+    [line] = wait_for(lambda: [line for line in logged(door) if line["request_id"] == "long-1"])
+
+    assert line["path"] == "/" + 255 * "a"
+
+
 def test_the_error_log_holds_no_query_of_whom_a_service_did_not_answer(door):
     secret = "alice@example.com"
     unheard = socket.socket(socket.AF_UNIX)
