@@ -218,6 +218,7 @@ def setting(host):
         ("CURRENCY=Dollars", "it must be three capital letters"),
         ("PROCESSES=many", '"PROCESSES" invalid'),
         ("SMTP_URL=mail.example.com", "SMTP_URL must be like smtp://"),
+        ("PROCESSES='64'", "PostgreSQL allows"),
     ],
 )
 def test_a_setting_that_makes_no_sense_stops_nothing(host, setting, line, said):
