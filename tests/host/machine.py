@@ -58,6 +58,7 @@ class Machine:
         self._folder = folder
         self._console = None
         self._network = None
+        self._end = None
         self._leader = None
         for name in ("root", "upper", "work"):
             (folder / name).mkdir()
@@ -79,6 +80,9 @@ class Machine:
                 **{"stdin": subprocess.DEVNULL, "stdout": log, "stderr": log},
             )
         _until(BOOT_SECONDS, self._has_booted, "the machine boots")
+        # its init outlives systemd-nspawn; it dies when our end of this pipe does, however we end
+        kill = ["sh", "-c", 'read _; kill -KILL "$0"', str(self._leader)]
+        self._end = subprocess.Popen(kill, stdin=subprocess.PIPE)
         self._network = subprocess.Popen(
             [*_ENDS_WITH_US, "slirp4netns", "--configure", "--mtu=65520"]
             + [str(self._leader), "tap0"],
@@ -153,6 +157,9 @@ class Machine:
         self._console.wait(timeout=60)
         self._network.terminate()
         self._network.wait(timeout=10)
+        self._end.kill()
+        self._end.wait()
+        self._end.stdin.close()
         self._console = None
 
     def _has_booted(self):
