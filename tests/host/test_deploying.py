@@ -21,7 +21,7 @@ def test_a_good_release_takes_over(host, under_load, a_release, release_of):
         host.run("scripts/deploy", "--watch", "5", "microservice2")
 
     assert release_of("microservice2").endswith(commit[:10])
-    assert load.failed == 0, load.failures
+    load.assert_nobody_was_refused()
 
 
 def test_rolling_back_loses_nothing_either(host, under_load, a_release, release_of):
@@ -34,7 +34,7 @@ def test_rolling_back_loses_nothing_either(host, under_load, a_release, release_
         host.run("scripts/rollback", "microservice2")
 
     assert release_of("microservice2") == before
-    assert load.failed == 0, load.failures
+    load.assert_nobody_was_refused()
 
 
 @pytest.mark.parametrize(
@@ -70,7 +70,7 @@ def test_a_bad_release_never_takes_a_request(
     assert answer.returncode == 1
     assert said in answer.stdout
     assert release_of("microservice2") == before
-    assert load.failed == 0, load.failures
+    load.assert_nobody_was_refused()
 
 
 def test_a_migration_comes_after_a_backup_and_the_release_before_runs_on_it(
@@ -93,7 +93,7 @@ def test_a_migration_comes_after_a_backup_and_the_release_before_runs_on_it(
     assert rows(host, "microservice2", "SELECT count(colour) FROM products") == "0"
     index = "SELECT indisvalid FROM pg_index WHERE indexrelid = 'products_by_colour'::regclass"
     assert rows(host, "microservice2", index) == "t"
-    assert load.failed == 0, load.failures
+    load.assert_nobody_was_refused()
 
 
 @pytest.mark.brief
@@ -156,7 +156,7 @@ def test_scaling_loses_nothing(host, under_load):
 
     master = host.output("systemctl", "show", "-P", "MainPID", "microservice@microservice2")
     assert len(host.output("pgrep", "-P", master).split()) == 3
-    assert load.failed == 0, load.failures
+    load.assert_nobody_was_refused()
     host.run("scripts/scale", "microservice2", "--processes", "2")
 
 
@@ -172,4 +172,4 @@ def test_nobody_is_refused_meanwhile(host, under_load, command):
     with under_load() as load:
         host.run(*command)
 
-    assert load.failed == 0, load.failures
+    load.assert_nobody_was_refused()
