@@ -4,6 +4,8 @@ import re
 
 import pytest
 
+from tests.host.conftest import LARGEST_SHARE_STOLEN
+
 UNITS = [
     f"{unit}@microservice{number}.service"
     for unit in ("microservice", "microservice-worker", "microservice-candidate")
@@ -26,6 +28,8 @@ def test_one_command_leads_to_the_first_order(installation):
 
 def test_it_takes_less_than_three_minutes(installation):
     """On a machine that does nothing else."""
+    if installation.stolen > LARGEST_SHARE_STOLEN:
+        pytest.skip(f"{installation.stolen:.0%} of the time was stolen")
     assert installation.seconds < 180
 
 
@@ -67,8 +71,9 @@ def test_a_part_that_was_begun_and_not_ended_is_made_again(host):
 
 def test_a_release_for_another_python_is_built_again(host):
     """As after an upgrade of Debian."""
-    libraries = "/opt/www/microservice2/current/venv/lib"
-    host.run("sh", "-c", f"mv {libraries}/python3.* {libraries}/python2.7")
+    environment = "/opt/www/microservice2/current/venv"
+    as_of_another = "mv lib/python3.* lib/python2.7; rm stamp; echo another >stamp"
+    host.run("sh", "-c", f"cd {environment} && {as_of_another}")
 
     refused = host.run("scripts/deploy", "microservice2", check=False)
 
