@@ -158,18 +158,18 @@ await_ready() { wait_until 30 is_ready "$1"; }
 # check_settings SERVICE: what is refused is refused before anything is stopped.
 check_settings() {
   in_service "$1" python -m chassis.settings "$1"
-  check_connections
+  check_connections "$1" "$(setting_of "$1" PROCESSES 2)"
 }
 
-# check_connections [SERVICE PROCESSES]: those of all services and workers together must fit, also if that
-# service has so many processes. While PostgreSQL is down nobody knows.
+# check_connections SERVICE PROCESSES: if it has so many, those of all services and workers together must fit.
+# While PostgreSQL is down nobody knows.
 check_connections() {
   local one connections processes needed=10 most    # some for the operator, and for backups
   most=$(as_superuser postgres --tuples-only --no-align <<<"SHOW max_connections;" 2>/dev/null) || return 0
   for one in "${SERVICES[@]}"; do
     connections=$(setting_of "$one" DATABASE_CONNECTIONS 3)
     processes=$(setting_of "$one" PROCESSES 2)
-    if [[ $one == "${1:-}" ]]; then processes=$2; fi
+    if [[ $one == "$1" ]]; then processes=$2; fi
     needed=$((needed + (processes + 1) * (connections + 1)))
   done
   ((needed <= most)) || abort "PostgreSQL allows $most connections, and $needed could be wanted: raise max_connections in a file of your own in its conf.d, or take fewer."
