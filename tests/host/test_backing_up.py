@@ -129,7 +129,8 @@ def test_the_newest_ten_dumps_of_a_service_are_kept(host):
 
 def test_what_goes_with_a_backup_goes_when_it_is_too_old(host):
     back_up(host)
-    pgbackrest(host, "--repo1-retention-full=1", "--type=full", "backup")
+    pgbackrest(host, "--type=full", "backup")
+    pgbackrest(host, "--repo1-retention-full=1", "expire")  # as in the runbook, of a full disk
 
     name = back_up(host)
 
