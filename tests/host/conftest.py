@@ -3,6 +3,7 @@
 import json
 import os
 import subprocess
+import threading
 import time
 from contextlib import contextmanager
 from dataclasses import dataclass
@@ -15,6 +16,7 @@ from tests.host.machine import CannotBoot, a_machine
 SUITE = os.environ.get("QUARTET_SUITE", "bookworm")
 RATE = float(os.environ.get("QUARTET_RATE", "200"))  # requests a second
 LARGEST_SHARE_STOLEN = 0.05
+LARGEST_SHARE_OF_A_SECOND = 0.5  # what lasts longer, runs into the time limit of a statement
 
 
 @dataclass(frozen=True)
@@ -32,6 +34,7 @@ class Load:
 
     failing_seconds: from the first failure to the last.
     stolen: the share of this computer's time that a hypervisor gave to others meanwhile.
+    stolen_at_worst: the largest share of a second.
     """
 
     rate: float
@@ -43,14 +46,19 @@ class Load:
     p99: float = 0
     longest: float = 0
     stolen: float = 0
+    stolen_at_worst: float = 0
 
     @property
     def is_undisturbed(self):
         """Whether the computer was ours. If not, figures and time limits tell of the others."""
-        return self.stolen <= LARGEST_SHARE_STOLEN
+        return (
+            self.stolen <= LARGEST_SHARE_STOLEN
+            and self.stolen_at_worst <= LARGEST_SHARE_OF_A_SECOND
+        )
 
     def assert_nobody_was_refused(self):
-        assert self.failed == 0, (f"{self.stolen:.0%} of the time was stolen", self.failures)
+        theft = f"{self.stolen:.0%} of the time was stolen, {self.stolen_at_worst:.0%} of a second"
+        assert self.failed == 0, (theft, self.failures)
 
 
 @pytest.fixture(scope="session")
@@ -97,16 +105,35 @@ def under_load(host):
             client.stdin.write(f"{token}\n")
             client.stdin.flush()
             time.sleep(3)
-            before = processor_time()
             try:
-                yield load
-                time.sleep(2)
+                with theft_of_time(load):
+                    yield load
+                    time.sleep(2)
             finally:
                 client.stdin.close()
                 vars(load).update(json.loads(client.stdout.read()))
-                load.stolen = share_stolen(before, processor_time())
 
     return loaded
+
+
+@contextmanager
+def theft_of_time(load):
+    """Write into a Load what was stolen meanwhile."""
+    seconds, ended = [processor_time()], threading.Event()
+
+    def watch():
+        while not ended.wait(1):
+            seconds.append(processor_time())
+
+    watching = threading.Thread(target=watch)
+    watching.start()
+    try:
+        yield
+    finally:
+        ended.set()
+        watching.join()
+        load.stolen = share_stolen(seconds[0], processor_time())
+        load.stolen_at_worst = max(map(share_stolen, seconds, seconds[1:]), default=0)
 
 
 def processor_time():
