@@ -1,12 +1,13 @@
 """Nginx's access log: what clients and neighbours were answered, a line of JSON each."""
 
+import itertools
 import json
 import os
 from dataclasses import dataclass
 from datetime import datetime, timedelta
 from pathlib import Path
 
-MOST_BYTES = 20_000_000  # of a busy minute
+_BLOCK_BYTES = 65_536
 
 
 @dataclass(frozen=True, slots=True)
@@ -49,17 +50,30 @@ class AccessLog:
 
 
 def recent_answers(path, seconds):
-    """Return the Answers of the last so many seconds."""
+    """Return the Answers of the last so many seconds, the last one first."""
     since = datetime.now().astimezone() - timedelta(seconds=seconds)
     with Path(path).open("rb") as file:
-        file.seek(max(0, file.seek(0, os.SEEK_END) - MOST_BYTES))
-        lines = [line for line in file if _is_after(line, since)]
-    return [answer for answer in map(answer_of, lines) if answer]
+        recent = itertools.takewhile(
+            lambda line: not _is_before(line, since), _lines_backwards(file)
+        )
+        return [answer for answer in map(answer_of, recent) if answer]
 
 
-def _is_after(line, since):
+def _lines_backwards(file):
+    """Of a log of a whole day, only the end is wanted."""
+    place, rest = file.seek(0, os.SEEK_END), b""
+    while place:
+        size = min(place, _BLOCK_BYTES)
+        place -= size
+        file.seek(place)
+        rest, *lines = (file.read(size) + rest).split(b"\n")
+        yield from reversed(lines)
+    yield rest
+
+
+def _is_before(line, since):
     try:
-        return datetime.fromisoformat(json.loads(line)["time"]) >= since
+        return datetime.fromisoformat(json.loads(line)["time"]) < since
     except (ValueError, KeyError, TypeError):
         return False
 

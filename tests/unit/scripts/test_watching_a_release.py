@@ -2,7 +2,7 @@ import json
 from datetime import datetime, timedelta
 
 import pytest
-from access_log import AccessLog, answer_of
+from access_log import AccessLog, answer_of, recent_answers
 from watch_release import is_too_bad, look_back
 
 
@@ -110,3 +110,16 @@ def test_what_was_bad_just_now_is_known(log, status, seconds_ago, is_bad):
     else:
         look_back("microservice2", path)
     look_back("microservice1", path)
+
+
+def test_of_a_long_log_the_end_counts(log):
+    path, write = log
+    now = datetime.now().astimezone()
+    for minutes, service in ((9, "service1"), (0, "service2")):
+        when = (now - timedelta(minutes=minutes)).isoformat(timespec="seconds")
+        write(*[{**line(service), "time": when}] * 3_000)
+
+    answers = recent_answers(path, 60)
+
+    assert len(answers) == 3_000
+    assert {answer.service for answer in answers} == {"microservice2"}
