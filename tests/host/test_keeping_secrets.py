@@ -23,6 +23,14 @@ connection.request("POST" if path.endswith("tokens") else "GET", path, headers=h
 answer = connection.getresponse()
 print(json.dumps({"status": answer.status, **{k.lower(): v for k, v in answer.getheaders()}}))
 """
+ASK_PLAINLY_OFTEN = """
+import re, socket, sys
+request, last = "GET /a HTTP/1.1\\r\\nHost: shop\\r\\n", "Connection: close\\r\\n\\r\\n"
+with socket.create_connection((sys.argv[1], 80), timeout=9) as connection:
+    connection.sendall(((request + "\\r\\n") * 4000 + request + last).encode())
+    answers = connection.makefile("rb").read().decode()
+print(*sorted(set(re.findall(r"^HTTP/1.1 (\\d+)", answers, re.M))))
+"""
 CA = "/etc/microservices/tls/ca.pem"
 MAIL = "/var/lib/microservice4/mail"
 
@@ -132,6 +140,7 @@ def test_https_of_the_hosts_own_ca(host, address, https):
     assert redirected["status"] == 308
     assert redirected["location"] == f"https://{address}/api/service1/tokens"
 
+    assert host.output("python3", "-c", ASK_PLAINLY_OFTEN, address) == "308 429"
     assert call(host, "http", "127.0.0.1")["status"] == 200
     assert call(host, "http", "127.0.0.1:8081")["status"] == 200
     assert "DNS:shop.example" in host.output("scripts/tls", "show")
