@@ -175,6 +175,7 @@ def commands_of(databases, keys, monkeypatch, capsys, tmp_path):
         monkeypatch.setenv("JWKS_FILE", str(keys / "jwks.json"))
         monkeypatch.setenv("SIGNING_KEY_FILE", str(keys / f"{name}.pem"))
         monkeypatch.setenv("SECRET_FILE", str(tmp_path / "secret"))
+        monkeypatch.setenv("INTERNAL_URL", "http://127.0.0.1:9")  # nobody, also beside a stack
 
         def run(*arguments, stdin=""):
             monkeypatch.setattr("sys.argv", ["commands", *arguments])
