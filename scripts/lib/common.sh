@@ -13,8 +13,9 @@ VAR=$VAR_NAME    # its real place once it is open: the name may be a link (see u
 HTTP_PORT=${QUARTET_HTTP_PORT:-8080}
 INTERNAL_PORT=${QUARTET_INTERNAL_PORT:-8081}
 SYSTEM_PYTHON=/usr/bin/python3    # not a Python under somebody's home, which others may not read
+LOCK_WAIT_SECONDS=${QUARTET_LOCK_WAIT_SECONDS:-600}    # longer than a deployment takes
 SERVICES=(microservice1 microservice2 microservice3 microservice4)
-readonly CHECKOUT VAR_NAME HTTP_PORT INTERNAL_PORT SYSTEM_PYTHON SERVICES
+readonly CHECKOUT VAR_NAME HTTP_PORT INTERNAL_PORT SYSTEM_PYTHON LOCK_WAIT_SECONDS SERVICES
 
 # ---- messages
 
@@ -153,13 +154,49 @@ services_named() {
   done
 }
 
-# one_at_a_time_in FOLDER ARGUMENT...: run this script again under a lock, so that no two change it at once.
-# What it calls is under its locks too. Who ends flock, the process that a shell knows, ends the script.
+# ---- locks
+#
+# Any user who can open a file can hold a lock on it, for ever. So the lock files lie in a folder that only
+# the caller can enter, and every wait for a lock has a limit.
+
+# lock_file NAME: print the path of the lock file for NAME, which is a path. The file need not exist.
+lock_file() {
+  local folder=/run/quartet-locks name=${1#/}
+  ((EUID == 0)) || folder=/tmp/quartet-$EUID-locks    # another user may have made that folder first
+  mkdir -m 0700 "$folder" 2>/dev/null || true
+  [[ ! -L $folder && $(stat -c '%u %a' "$folder") == "$EUID 700" ]] ||
+    abort "$folder must be a folder of user $(id -un) with mode 700, because locks lie in it. Remove it, and call ${0##*/} again."
+  name=${name//\//-}
+  printf '%s/%s.lock' "$folder" "${name: -200}"
+}
+
+# await_lock FILE NAME: wait until the lock is free. Abort after LOCK_WAIT_SECONDS, and name the holder.
+await_lock() {
+  local file=$1 name=$2
+  flock --nonblock "$file" true && return 0
+  warn "Something else is changing $name: waiting up to $LOCK_WAIT_SECONDS s for it to end."
+  flock --timeout "$LOCK_WAIT_SECONDS" "$file" true ||
+    abort "$name is still being changed by process $(_lock_holder "$file"). Wait for that process, or end it; then call ${0##*/} again."
+}
+
+# The process that holds the lock, with its command line.
+_lock_holder() {
+  local pid
+  pid=$(awk -v inode="$(stat -c %i "$1")" '$2 == "FLOCK" && $6 ~ ":" inode "$" {print $5; exit}' /proc/locks)
+  printf '%s (%s)' "${pid:-(unknown)}" "$(tr '\0' ' ' <"/proc/${pid:-0}/cmdline" 2>/dev/null)"
+}
+
+# one_at_a_time_in FOLDER ARGUMENT...: run this script again under the lock of FOLDER, so that no two scripts
+# change FOLDER at once. Scripts that this one calls inherit its locks. Ending flock, the process that the
+# calling shell knows, ends the script.
 one_at_a_time_in() {
+  local file
   [[ ${QUARTET_LOCKED:-}: != *:"$1":* ]] || return 0
   [[ -d $1 ]] || abort "there is no folder $1"
-  flock --nonblock "$1" true || warn "Something else is changing $1: waiting for it to end."
-  QUARTET_LOCKED=${QUARTET_LOCKED:-}:$1 exec flock --close "$1" setpriv --pdeathsig TERM "$0" "${@:2}"
+  file=$(lock_file "$1")
+  await_lock "$file" "$1"
+  QUARTET_LOCKED=${QUARTET_LOCKED:-}:$1 exec flock --close --timeout "$LOCK_WAIT_SECONDS" "$file" \
+    setpriv --pdeathsig TERM "$0" "${@:2}"
 }
 
 # end_if_dry SENTENCE: instead of the first change; dry_run is the caller's.

@@ -89,9 +89,16 @@ _show_backups() {
   if ((finished > 0)); then say "The last backup is $(uptime $((now - finished))) old: scripts/restore --list"; fi
   if ((now - finished > OLD_BACKUP_SECONDS)); then say "There is none of the last two days: systemctl list-timers; scripts/backup"; fi
   if ((now - drilled > OLD_DRILL_SECONDS)); then say "None was tried for $(uptime $((now - drilled))): systemctl list-timers; scripts/restore-drill"; fi
-  if systemctl is-failed --quiet microservices-after-backup; then say "The copy of the backups has FAILED: journalctl -u microservices-after-backup"; fi
   if [[ $(_figure backup_attempt quartet_backup_ok) == 0 ]]; then say "The last attempt at one has FAILED: journalctl -u microservices-backup"; fi
   if [[ $(_figure drill quartet_restore_drill_ok) == 0 ]]; then say "The last restore drill has FAILED: journalctl -u microservices-restore-drill"; fi
+}
+
+# A timer starts these; a unit that hung was ended by its TimeoutStartSec, and has failed as well.
+_show_failed_units() {
+  local unit
+  while read -r unit _; do
+    say "$unit has FAILED: journalctl -u ${unit%.service}"
+  done < <(systemctl list-units --state=failed --plain --no-legend 'microservices-*.service')
 }
 
 # What is not archived cannot be restored, and stays in PostgreSQL's folder until the disk is full.
@@ -129,6 +136,7 @@ show_status() {
   _show_server postgresql "postgresql@$(postgres_version)-main.service"
   show_dead_letters
   _show_backups
+  _show_failed_units
   _show_archive
   _show_certificate
   _show_full_disks

@@ -29,10 +29,12 @@ has_uwsgi() { _is_stamped uwsgi "${SERVER_LOCKS[@]}"; }
 
 # Two stacks of one checkout share its venv.
 _one_at_a_time() {
+  local file
+  file=$(lock_file "$REQUIREMENTS")
   (
-    flock 8
+    flock --timeout "$LOCK_WAIT_SECONDS" 8 || abort "another script has been installing packages for $LOCK_WAIT_SECONDS s: end it, and try again."
     "$@"
-  ) 8<"$REQUIREMENTS"
+  ) 8>"$file"
 }
 
 _install_service_packages() {

@@ -14,6 +14,7 @@ STATUS = re.compile(  # release, since, ready, processes, requests a second, err
     re.MULTILINE,
 )
 IMAGES = "/var/lib/microservice2/images"
+LOCKS = "/run/quartet-locks"
 
 
 def test_status_is_content(host):
@@ -44,7 +45,8 @@ def test_status_is_up_to_date_when_the_log_was_rotated(host):
 
 
 def test_a_service_that_is_changed_is_waited_for(host):
-    script = "flock /opt/www/microservice2 sleep 2 & sleep 0.5; scripts/restart microservice2"
+    lock = f"{LOCKS}/opt-www-microservice2.lock"
+    script = f"flock {lock} sleep 2 & sleep 0.5; scripts/restart microservice2"
 
     told = host.output("sh", "-c", script)
 
@@ -169,12 +171,12 @@ def test_a_dry_run_changes_nothing(host, words):
 
 def test_who_has_to_wait_for_another_is_told(host):
     folder = "/opt/www/microservice4"
-    deploying = ["flock", folder, "sleep", "3"]
-    with subprocess.Popen(host.command(*deploying)):
-        wait_for(lambda: host.run("flock", "--nonblock", folder, "true", check=False).returncode)
+    lock = f"{LOCKS}/opt-www-microservice4.lock"
+    with subprocess.Popen(host.command("flock", lock, "sleep", "3")):
+        wait_for(lambda: host.run("flock", "--nonblock", lock, "true", check=False).returncode)
         answer = host.output("scripts/restore", "--dry-run", "latest")
 
-    assert f"Something else is changing {folder}: waiting for it to end." in answer
+    assert f"Something else is changing {folder}: waiting up to 600 s for it to end." in answer
     assert "Dry run" in answer
 
 

@@ -1,6 +1,7 @@
 """Backups: that they are made, hold everything, and that a drill finds what is wrong with them."""
 
 import re
+import subprocess
 import time
 
 import pytest
@@ -96,6 +97,44 @@ def test_a_backup_that_is_ended_has_failed(host):
     back_up(host)
 
 
+def test_a_service_cannot_hold_up_the_nightly_backup(host):
+    as_service = ("setpriv", "--reuid=microservice4", "--regid=microservice4", "--clear-groups")
+    hold = ("flock", BACKUPS, "sleep", "300")
+    with subprocess.Popen(host.command(*as_service, *hold)) as holder:
+        wait_for(lambda: host.run("flock", "-n", BACKUPS, "true", check=False).returncode)
+        host.run("timeout", "120", "systemctl", "start", "microservices-backup.service")
+        holder.kill()
+    host.run("pkill", "--full", "sleep 300")
+
+    listed = host.output("sh", "-c", "find /run/quartet-locks -printf '%u %m %f\\n'")
+    assert listed.splitlines()[0] == "root 700 quartet-locks"
+
+
+def test_a_backup_that_never_gets_its_turn_has_failed(host):
+    lock = "/run/quartet-locks/var-backups-quartet.lock"
+    with subprocess.Popen(host.command("flock", lock, "sleep", "20")):
+        wait_for(lambda: host.run("flock", "-n", lock, "true", check=False).returncode)
+        environment = ("QUARTET_LOCK_WAIT_SECONDS=1",)
+        done = host.run("scripts/backup", check=False, environment=environment)
+
+    assert done.returncode == 1
+    assert "is still being changed by process" in done.stdout
+    assert "The last attempt at one has FAILED" in host.output("scripts/status")
+    back_up(host)
+
+
+def test_every_unit_that_a_timer_starts_has_a_limit(host):
+    timers = host.output(
+        "systemctl", "list-unit-files", "--plain", "--no-legend", "microservices-*"
+    )
+    units = [line.split()[0] for line in timers.splitlines() if ".service" in line]
+    assert len(units) >= 4
+
+    for unit in units:
+        limit = host.output("systemctl", "show", "--property=TimeoutStartUSec", "--value", unit)
+        assert limit != "infinity", unit
+
+
 def test_a_dump_is_there_whole_or_not_at_all(host):
     dumps = ("ls", f"{BACKUPS}/dumps")
     before = host.output(*dumps)
@@ -159,7 +198,7 @@ def test_the_hook_is_told_where_backups_are(host):
 
     hook.write_text("#!/bin/sh\nexit 1\n")
     host.run("systemctl", "start", "microservices-after-backup", check=False)
-    assert "The copy of the backups has FAILED" in host.output("scripts/status")
+    assert "microservices-after-backup.service has FAILED" in host.output("scripts/status")
     host.run("systemctl", "reset-failed", "microservices-after-backup")
     host.run("rm", "-r", "/etc/microservices/hooks")
 

@@ -38,7 +38,9 @@ def alive_in(folder):
 
 
 def lock_is_free(folder):
-    return subprocess.run(["flock", "--nonblock", folder, "true"]).returncode == 0
+    find = ["bash", "-c", f'source "{COMMON}"; lock_file "{folder}"']
+    file = subprocess.run(find, capture_output=True, text=True, check=True).stdout
+    return subprocess.run(["flock", "--nonblock", file, "true"]).returncode == 0
 
 
 @pytest.fixture
