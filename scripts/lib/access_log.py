@@ -12,15 +12,26 @@ _BLOCK_BYTES = 65_536
 
 @dataclass(frozen=True, slots=True)
 class Answer:
-    """service: `microservice2`. seconds: how long Nginx took for all of it."""
+    """An answer to a client.
+
+    service: `microservice2`. seconds: how long Nginx took for all of it.
+    upstream_status: the status that the service gave, 502 if it broke the connection, None if Nginx
+    did not connect to it.
+    """
 
     service: str
     status: int
     seconds: float
+    upstream_status: int | None = None
 
     @property
     def is_error(self):
         return self.status >= 500
+
+    @property
+    def is_failure(self):
+        """Whether the service's own code failed. Overload (503) and slowness (504) are not that."""
+        return self.upstream_status in (500, 502)
 
 
 class AccessLog:
@@ -78,6 +89,13 @@ def _is_before(line, since):
         return False
 
 
+def _upstream_status(entry):
+    """Nginx names an upstream without its address if it has tried no connection to a server."""
+    if not entry.get("upstream", "").rpartition(" ")[2].startswith("unix:"):
+        return None
+    return int(entry["upstream_status"].rpartition(" ")[2])
+
+
 def answer_of(line):
     """Return the Answer that a line tells of; None if it is of no service."""
     try:
@@ -85,6 +103,11 @@ def answer_of(line):
         _, api, service, _ = entry["path"].split("/", 3)
         if api != "api" or not service.startswith("service"):
             return None
-        return Answer(f"micro{service}", int(entry["status"]), float(entry["seconds"]))
+        return Answer(
+            f"micro{service}",
+            int(entry["status"]),
+            float(entry["seconds"]),
+            _upstream_status(entry),
+        )
     except (ValueError, KeyError, TypeError):
         return None

@@ -1,5 +1,6 @@
 """Releases come and go under a steady load, and nobody is refused."""
 
+import subprocess
 import time
 
 import pytest
@@ -10,6 +11,18 @@ CATALOGUE = "microservice2/logic/catalogue.py"
 GOOD = "def list_products("
 BAD = "def list_products(*_):\n    1 / 0\n\n\ndef old_("
 INDEX = "CREATE INDEX CONCURRENTLY IF NOT EXISTS products_by_colour ON products (colour);"
+MANY_PRODUCTS = """
+INSERT INTO products (sku, name, description, category, price, stock)
+SELECT 'bulk-' || n, 'Bulk', repeat(md5(n::text), 8), 'Bulk', 1, 0
+  FROM generate_series(1, 20000) AS n
+"""
+SEARCH = """
+import contextlib, urllib.request
+while True:
+    with contextlib.suppress(OSError):
+        words = "+".join("ab cd ef 01 23 45 67 89".split())
+        urllib.request.urlopen(f"http://127.0.0.1/api/service2/products?q={words}").read()
+"""
 GONE_SECONDS = 10  # for a release that turns bad, from its first error to its last
 
 
@@ -105,7 +118,7 @@ def test_one_that_turns_bad_is_rolled_back(host, under_load, a_release, release_
         answer = host.run("scripts/deploy", "microservice2", check=False)
 
     assert answer.returncode == 1
-    assert "answers were errors" in answer.stdout
+    assert "answers were failures" in answer.stdout
     assert release_of("microservice2") == before
     outcomes = {outcome for _, outcome, _ in load.failures}
     assert outcomes == {500} or (outcomes == {500, 503} and not load.is_undisturbed)
@@ -125,6 +138,35 @@ def test_a_failing_service_can_be_mended(host, under_load, a_release, release_of
 
     assert "is failing" in answer.stdout
     assert release_of("microservice2").endswith(mended[:10])
+
+
+def test_overload_by_outsiders_does_not_veto_a_release(host, a_release, release_of):
+    """Refusals of an overloaded service are no failures, whoever causes them."""
+    commit = a_release("microservice2/__init__.py", '"""', '"""Mends the abuse. ')
+    rows(host, "microservice2", MANY_PRODUCTS)
+    outsiders = [subprocess.Popen(host.command("python3", "-c", SEARCH)) for _ in range(6)]
+    try:
+        host.run("scripts/deploy", "--watch", "10", "microservice2")
+    finally:
+        for outsider in outsiders:
+            outsider.kill()
+        rows(host, "microservice2", "DELETE FROM products WHERE category = 'Bulk'")
+
+    assert release_of("microservice2").endswith(commit[:10])
+    host.run("scripts/rollback", "microservice2")
+
+
+def test_a_release_can_be_forced(host, under_load, a_release, release_of):
+    before = release_of("microservice2")
+    commit = a_release(CATALOGUE, GOOD, BAD)
+
+    with under_load():
+        answer = host.run("scripts/deploy", "--force", "microservice2")
+
+    assert "answers are not watched (--force)" in answer.stdout
+    assert release_of("microservice2").endswith(commit[:10])
+    host.run("scripts/rollback", "microservice2")
+    assert release_of("microservice2") == before
 
 
 def test_a_deployment_that_was_killed_is_finished_by_the_next(host, a_release, release_of):
