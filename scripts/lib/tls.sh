@@ -15,13 +15,41 @@ prepare_tls() {
   mv "$LIBRARY/certificate.new" "$LIBRARY/certificate"
 }
 
-# make_ca: one for this host, once; its key never leaves the folder of secrets.
+# has_ca_for NAME...: is there a CA that may sign for exactly these names?
+has_ca_for() {
+  [[ -s $TLS/ca.pem && $(printf '%s\n' "$@" | sort) == "$(sort "$TLS/names" 2>/dev/null)" ]] &&
+    openssl x509 -in "$TLS/ca.pem" -noout -ext nameConstraints 2>/dev/null | grep -q Permitted
+}
+
+# The value of X.509's nameConstraints (RFC 5280, 4.2.1.10): clients that trust the CA believe it for these
+# names only, so a stolen key cannot pose as any other site. A kind of name of which none is permitted would
+# be free, so that kind is excluded as a whole; of DNS by permitting a domain that cannot exist.
+_name_constraints() {
+  local name constraints=critical
+  for name in "$@"; do
+    if [[ $name == *:* ]]; then
+      constraints+=",permitted;IP:$name/ffff:ffff:ffff:ffff:ffff:ffff:ffff:ffff"
+    elif [[ $name =~ ^[0-9.]+$ ]]; then
+      constraints+=",permitted;IP:$name/255.255.255.255"
+    else
+      constraints+=",permitted;DNS:${name#\*.}"
+    fi
+  done
+  [[ $constraints == *DNS:* ]] || constraints+=",permitted;DNS:invalid"
+  [[ $constraints == */255.* ]] || constraints+=",excluded;IP:0.0.0.0/0.0.0.0"
+  [[ $constraints == */ffff:* ]] || constraints+=",excluded;IP:0:0:0:0:0:0:0:0/0:0:0:0:0:0:0:0"
+  printf '%s' "$constraints"
+}
+
+# make_ca NAME...: a CA of this host for these names, unless there is one. Its key never leaves the folder of
+# secrets.
 make_ca() {
-  [[ -s $TLS/ca.pem ]] && return 0
+  has_ca_for "$@" && return 0
   (
     umask 077
     openssl req -x509 -newkey ec -pkeyopt ec_paramgen_curve:P-256 -nodes -days 3650 -sha256 -subj "/O=Quartet/CN=CA of $(uname -n)" \
       -addext basicConstraints=critical,CA:TRUE,pathlen:0 -addext keyUsage=critical,keyCertSign,cRLSign \
+      -addext "nameConstraints=$(_name_constraints "$@")" \
       -keyout "$SECRETS/ca.key" -out "$TLS/ca.pem.new"
   )
   chmod 0644 "$TLS/ca.pem.new"

@@ -165,6 +165,38 @@ def test_a_second_call_changes_nothing(host, address, https):
     assert host.output("sha256sum", "/etc/microservices/tls/server.pem", CA) == before
 
 
+CONSTRAINED = """
+cd "$(mktemp -d)"
+ca=/etc/microservices/tls/ca.pem
+ca_key=/etc/microservices/secrets/ca.key
+openssl req -new -newkey rsa:2048 -nodes -subj /O=Other -keyout key -out request
+echo "subjectAltName=$0" >names
+openssl x509 -req -in request -CA $ca -CAkey $ca_key -days 1 -extfile names -out certificate
+openssl verify -CAfile $ca certificate
+"""
+
+
+def is_trusted(host, name):
+    """Whether a client that trusts the host's CA believes a certificate of that CA for the name."""
+    return host.run("sh", "-c", CONSTRAINED, name, check=False).returncode == 0
+
+
+def test_the_ca_can_pose_as_nobody_else(host, address, https):
+    assert is_trusted(host, "DNS:shop.example")
+    assert is_trusted(host, f"IP:{address}")
+    for name in ("DNS:bank.example", "DNS:example", "IP:192.0.2.1", "IP:2001:db8::1"):
+        assert not is_trusted(host, name)
+
+
+def test_other_names_get_another_ca_and_clients_must_be_told(host, https):
+    told = host.output("scripts/tls", "own", "192.0.2.1")
+
+    assert "THE CA IS NEW" in told
+    assert is_trusted(host, "IP:192.0.2.1")
+    assert not is_trusted(host, "DNS:shop.example")
+    assert "THE CA IS NEW" not in host.output("scripts/tls", "own", "192.0.2.1")
+
+
 def test_a_certificate_is_renewed_in_its_sandbox_before_its_end(host, address, https):
     unit = "microservices-tls.service"
     assert host.output("systemctl", "is-enabled", "microservices-tls.timer") == "enabled"
