@@ -159,6 +159,8 @@ services_named() {
 # Any user who can open a file can hold a lock on it, for ever. So the lock files lie in a folder that only
 # the caller can enter, and every wait for a lock has a limit.
 
+readonly LONGEST_LOCK_NAME=200    # a file's name has 255 bytes at most
+
 # lock_file NAME: print the path of the lock file for NAME, which is a path. The file need not exist.
 lock_file() {
   local folder=/run/quartet-locks name=${1#/}
@@ -167,7 +169,8 @@ lock_file() {
   [[ ! -L $folder && $(stat -c '%u %a' "$folder") == "$EUID 700" ]] ||
     abort "$folder must be a folder of user $(id -un) with mode 700, because locks lie in it. Remove it, and call ${0##*/} again."
   name=${name//\//-}
-  printf '%s/%s.lock' "$folder" "${name: -200}"
+  if ((${#name} > LONGEST_LOCK_NAME)); then name=$(hash_of <<<"$name"); fi
+  printf '%s/%s.lock' "$folder" "$name"
 }
 
 # await_lock FILE NAME: wait until the lock is free. Abort after LOCK_WAIT_SECONDS, and name the holder.

@@ -39,17 +39,37 @@ make_scripts() { _copy_scripts; }
 _copy_scripts() { rsync -rlpc --delete --exclude=__pycache__ "$@" "$CHECKOUT/scripts/" "$LIBRARY/scripts/"; }
 
 has_archive() {
-  [[ -s $BACKUP_KEY && -s $SECRETS/backup.cluster ]] && _has_repository &&
+  [[ -s $BACKUP_KEY && -s $SECRETS/backup.cluster ]] && _has_repository && ! _is_of_another_cluster &&
     [[ $(stat -c %U:%G:%a "$REPOSITORY_SETTINGS" 2>/dev/null) == root:postgres:640 ]]
 }
 
 _has_repository() { [[ $(stat -c %U "$BACKUPS/cluster/backup/quartet/backup.info" 2>/dev/null) == postgres ]]; }
+
+# After pg_upgradecluster, the cluster has another folder, and perhaps another port.
+_is_of_another_cluster() {
+  [[ -s $REPOSITORY_SETTINGS ]] && ! { grep -qx "pg1-path=$(data_directory)" "$REPOSITORY_SETTINGS" &&
+    grep -qx "pg1-port=$(postgres_port)" "$REPOSITORY_SETTINGS"; }
+}
+
+# pgBackRest keeps the backups of the cluster before; those of the new one begin with a full backup. The
+# settings change last, so that an interrupted call is finished by the next.
+_follow_cluster() {
+  touch "$ARCHIVE_GAP"
+  pgbackrest --pg1-path="$(data_directory)" --pg1-port="$(postgres_port)" stanza-upgrade
+  (
+    umask 077    # they hold a passphrase
+    sed -e "s|^pg1-path=.*|pg1-path=$(data_directory)|" -e "s|^pg1-port=.*|pg1-port=$(postgres_port)|" \
+      "$REPOSITORY_SETTINGS" >"$REPOSITORY_SETTINGS.new"
+  )
+  mv "$REPOSITORY_SETTINGS.new" "$REPOSITORY_SETTINGS"
+}
 
 make_archive() {
   [[ -s $BACKUP_KEY ]] || _make_backup_key
   make_secret backup.cluster
   [[ -s $REPOSITORY_SETTINGS ]] || _write_repository_settings
   chown -R postgres:postgres "$BACKUPS/cluster"    # as numbers, another host's users may be others
+  if _has_repository && _is_of_another_cluster; then _follow_cluster; fi
   chown root:postgres "$REPOSITORY_SETTINGS"
   chmod 0640 "$REPOSITORY_SETTINGS"
   _has_repository && return 0

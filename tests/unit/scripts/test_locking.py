@@ -48,6 +48,16 @@ def test_a_lock_lies_where_no_other_user_can_open_it(lock_file):
     assert (folder.st_uid, folder.st_mode & 0o777) == (os.geteuid(), 0o700)
 
 
+def test_different_folders_have_different_locks():
+    names = ["/opt/www", "/opt/www/microservice1", "/x" * 500, "/y" * 500]
+
+    files = {bash(f'lock_file "{name}"').stdout for name in names}
+
+    assert len(files) == len(names)
+    assert all(len(Path(file).name) < 255 for file in files)
+    assert any(file.endswith("/opt-www-microservice1.lock") for file in files)
+
+
 @pytest.mark.skipif(os.geteuid() != 0, reason="only root can try it as another user")
 def test_another_user_holds_up_no_script(script):
     folder = script.parent
