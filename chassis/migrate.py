@@ -2,6 +2,9 @@
 
     python -m chassis.migrate microservice2 [--status]
 
+They run as the owner of the tables (see `chassis.rights`), whose password is in the file that
+DATABASE_OWNER_PASSWORD_FILE names; --status asks as the service itself.
+
 First the chassis's own (`chassis/migrations`), then the service's (`microservice2/migrations`).
 Files are called `0001_create_products.sql` and only ever add; what was applied is never edited.
 
@@ -16,13 +19,14 @@ import random
 import re
 import sys
 import time
+from contextlib import contextmanager
 from dataclasses import dataclass
 from pathlib import Path
 
 import psycopg2
 import psycopg2.errors
 
-from chassis import settings
+from chassis import rights, settings
 
 _ROOT = Path(__file__).resolve().parent.parent
 _NAME = re.compile(r"\d{4}_[a-z0-9_]+\.sql")
@@ -69,17 +73,38 @@ def migrations_of(service):
     return found
 
 
+def migrate_service(connection, service, say=print):
+    """Apply what a service misses, and give it its rights. Returns the names of what was done.
+
+    connection: a psycopg2 connection of the tables' owner. Raises MigrationError.
+    """
+    with _alone(connection) as cursor:
+        rights.grant_beforehand(cursor, service)
+        applied = _apply_missing(cursor, migrations_of(service), say)
+        changed = rights.grant_exactly(cursor, service)
+    for table in changed:
+        say(f"{service} has its rights on {table}")
+    return applied + changed
+
+
 def migrate(connection, migrations, say=print):
     """Apply what is missing. Returns the names of what was applied; raises MigrationError.
 
     connection: a psycopg2 connection. It is left open, outside of a transaction.
     """
+    with _alone(connection) as cursor:
+        return _apply_missing(cursor, migrations, say)
+
+
+@contextmanager
+def _alone(connection):
+    """Keep other migrations of this database waiting. Yields a cursor, each statement committed."""
     connection.autocommit = True
     with connection.cursor() as cursor:
         cursor.execute("SET statement_timeout = 0")
         _await_turn(cursor)
         try:
-            return _apply_missing(cursor, migrations, say)
+            yield cursor
         finally:
             cursor.execute("SELECT pg_advisory_unlock(%s)", (_LOCK,))
 
@@ -195,11 +220,9 @@ def main():
     parser.add_argument("service", choices=settings.SERVICES)
     parser.add_argument("--status", action="store_true", help="only show what is missing")
     arguments = parser.parse_args()
-    act = _show if arguments.status else _migrate
+    act, role = (_show, settings.load) if arguments.status else (_migrate, settings.load_owner)
     try:
-        loaded = settings.load(arguments.service)
-        password = {"password": loaded.database_password} if loaded.database_password else {}
-        connection = psycopg2.connect(loaded.database_url, **password)
+        connection = _connect(role(arguments.service))
         try:
             act(connection, arguments.service)
         finally:
@@ -208,8 +231,13 @@ def main():
         sys.exit(f"migrate: {error}")
 
 
+def _connect(role):
+    password = {"password": role.database_password} if role.database_password else {}
+    return psycopg2.connect(role.database_url, **password)
+
+
 def _migrate(connection, service):
-    if not migrate(connection, migrations_of(service)):
+    if not migrate_service(connection, service):
         print(f"{service}: nothing to apply")
 
 
@@ -218,6 +246,9 @@ def _show(connection, service):
     missing = missing_migrations(connection, migrations)
     for migration in migrations:
         print(f"{'missing' if migration in missing else 'applied'}  {migration.name}")
+    with connection.cursor() as cursor:
+        for table in rights.missing_rights(cursor, service):
+            print(f"missing  the rights of {service} on {table}, and no others")
 
 
 if __name__ == "__main__":

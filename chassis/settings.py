@@ -60,9 +60,22 @@ class Settings:
         return prefix_of(self.name)
 
 
+@dataclass(frozen=True, slots=True)
+class Owner:
+    """As whom migrations connect. database_url: libpq's URL, with the owner's name."""
+
+    database_url: str
+    database_password: str = field(repr=False)
+
+
 def prefix_of(name):
     """Return the path under which a service is reached, `/api/service2` for `microservice2`."""
     return f"/api/{SERVICES[name]}"
+
+
+def owner_of(name):
+    """Return the role that owns the tables of a service, `microservice2_owner`."""
+    return f"{name}_owner"
 
 
 def load(name):
@@ -98,6 +111,23 @@ def load(name):
         # without the way to it: this one line is what operators look for in the log
         reason = f"{name}: {error}. See the table of settings in README.md."
         raise SettingsError(reason) from None
+
+
+def load_owner(name):
+    """Read as whom the owner of that service's tables connects. Raises SettingsError."""
+    env = Env()
+    try:
+        url = env.str("DATABASE_URL")
+        password = _secret(env, "DATABASE_OWNER_PASSWORD_FILE")
+    except (EnvError, OSError) as error:
+        raise SettingsError(f"{name}: {error}. Only scripts run migrations.") from None
+    return Owner(with_role(url, owner_of(name)), password)
+
+
+def with_role(database_url, role):
+    """Return libpq's URL with another role in it, which may be the same."""
+    parts = urlsplit(database_url)
+    return parts._replace(netloc=f"{role}@{parts.netloc.rpartition('@')[2]}").geturl()
 
 
 def _secret(env, name):

@@ -14,11 +14,15 @@ from werkzeug.test import Client as WsgiClient
 from chassis import migrate, tokens
 from chassis.keys import ensure_keys
 from chassis.service import Service
-from chassis.settings import SERVICES, Settings, prefix_of
+from chassis.settings import SERVICES, Settings, owner_of, prefix_of, with_role
 
 
 def make_service(name, database_url, keys, **overrides):
-    """Return a chassis.service.Service. keys: a folder that `chassis.keys` has filled."""
+    """Return a chassis.service.Service.
+
+    database_url: as the service's own role, as `make_database` returns it. keys: a folder that
+    `chassis.keys` has filled.
+    """
     overrides = {"connections": 2, **overrides}
     return Service(
         Settings(
@@ -39,23 +43,31 @@ def make_keys(folder):
 
 
 def make_database(admin_url, name, database_url):
-    """Make the database of a service anew and migrate it.
+    """Make the database of a service anew, with its roles, and migrate it. Returns its own URL.
 
-    admin_url: a superuser's, of another database. database_url: of the one to be made.
+    admin_url: a superuser's, of another database. database_url: of the one to be made, as anybody.
     """
     # a new database may take longer than any statement of a service may
     callback = psycopg2.extensions.get_wait_callback()
     psycopg2.extensions.set_wait_callback(None)
     try:
-        drop = f"DROP DATABASE IF EXISTS {name} WITH (FORCE)"
-        execute(admin_url, drop, f"CREATE DATABASE {name}")
-        connection = psycopg2.connect(database_url)
+        owner = owner_of(name)
+        execute(
+            admin_url,
+            f"DROP DATABASE IF EXISTS {name} WITH (FORCE)",
+            *(f"DROP ROLE IF EXISTS {role}" for role in (name, owner)),
+            *(f"CREATE ROLE {role} LOGIN" for role in (name, owner)),
+            f"CREATE DATABASE {name} OWNER {owner}",
+            f"REVOKE TEMPORARY ON DATABASE {name} FROM PUBLIC",
+        )
+        connection = psycopg2.connect(with_role(database_url, owner))
         try:
-            migrate.migrate(connection, migrate.migrations_of(name), say=lambda _line: None)
+            migrate.migrate_service(connection, name, say=lambda _line: None)
         finally:
             connection.close()
     finally:
         psycopg2.extensions.set_wait_callback(callback)
+    return with_role(database_url, name)
 
 
 def empty_database(database_url):

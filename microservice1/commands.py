@@ -2,6 +2,7 @@
 
     python -m microservice1.commands create-admin USERNAME EMAIL < file-with-the-password
     python -m microservice1.commands token USERNAME
+    python -m microservice1.commands has-admin
 
 They exit with 1 and a sentence on standard error when they cannot do it.
 """
@@ -43,6 +44,11 @@ def token(username):
         sys.exit(f"there is no user {username}")
 
 
+def has_admin():
+    """Print whether there is an administrator: yes or no."""
+    print("yes" if accounts.has_admin() else "no")
+
+
 def main():
     arguments = vars(_parser().parse_args())
     command = arguments.pop("command")
@@ -60,7 +66,11 @@ def _parser():
         prog="microservice1.commands", description="What an operator does at a terminal."
     )
     commands = parser.add_subparsers(required=True, metavar="COMMAND")
-    for command, *names in ((create_admin, "username", "email"), (token, "username")):
+    for command, *names in (
+        (create_admin, "username", "email"),
+        (token, "username"),
+        (has_admin,),
+    ):
         subparser = commands.add_parser(
             command.__name__.replace("_", "-"), help=command.__doc__, description=command.__doc__
         )

@@ -1,8 +1,9 @@
 """What an operator does at a terminal, with the settings of this service in the environment.
 
     python -m microservice3.commands settle < numbers-of-orders-one-a-line
+    python -m microservice3.commands has-orders
 
-It exits with 1 if an order cannot be settled, and with a sentence on standard error.
+They exit with 1 if an order cannot be settled, and with a sentence on standard error.
 """
 
 import argparse
@@ -12,7 +13,7 @@ from chassis import settings
 from chassis.errors import Problem
 from chassis.service import Service
 from microservice3.errors import InvalidTransition
-from microservice3.logic import settling
+from microservice3.logic import reading, settling
 
 
 def settle():
@@ -27,15 +28,23 @@ def settle():
     sys.exit(failed)
 
 
+def has_orders():
+    """Print whether there are orders: yes or no."""
+    print("yes" if reading.has_orders() else "no")
+
+
+COMMANDS = {"settle": settle, "has-orders": has_orders}
+
+
 def main():
     parser = argparse.ArgumentParser(
         prog="microservice3.commands", description="What an operator does at a terminal."
     )
-    parser.add_argument("command", choices=["settle"], help=settle.__doc__)
-    parser.parse_args()
+    parser.add_argument("command", choices=COMMANDS)
+    arguments = parser.parse_args()
     try:
         with Service(settings.load("microservice3")).active():
-            settle()
+            COMMANDS[arguments.command]()
     except (Problem, settings.SettingsError) as error:
         sys.exit(str(error))
 

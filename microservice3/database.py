@@ -39,6 +39,10 @@ def insert_order(tx, *, user_id, requested, redeem_points, reference, currency, 
     )
 
 
+def has_orders(tx):
+    return tx.value("SELECT EXISTS (SELECT FROM orders)")
+
+
 def find_order(tx, order_id):
     """Return the order, shown or not, or None."""
     return tx.one(Order, f"SELECT {_ORDER} FROM orders WHERE id = %(order_id)s", order_id=order_id)

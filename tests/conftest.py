@@ -13,6 +13,7 @@ from hypothesis import settings
 
 from chassis import testing
 from chassis.guard import guards
+from chassis.settings import with_role
 from tests.stack import admin_token, stack  # noqa: F401 - fixtures: one stack for all tests
 
 ROOT = Path(__file__).resolve().parent.parent
@@ -49,26 +50,32 @@ def keys(tmp_path_factory):
 
 @pytest.fixture(scope="session")
 def databases(postgres):
-    """Makes the database of a service when it is first asked for. Returns its URL."""
-    made = {}
+    """Makes the database of a service when it is first asked for. Returns its superuser's URL."""
+    made = set()
 
     def database_of(name):
         if name not in made:
-            made[name] = postgres(name)
-            testing.make_database(postgres("postgres"), name, made[name])
-        return made[name]
+            testing.make_database(postgres("postgres"), name, postgres(name))
+            made.add(name)
+        return postgres(name)
 
     return database_of
 
 
 @pytest.fixture(scope="session")
-def _services(databases, keys, tmp_path_factory):
+def own_url(databases):
+    """Returns a function from a service's name to the URL by which that service itself connects."""
+    return lambda name: with_role(databases(name), name)
+
+
+@pytest.fixture(scope="session")
+def _services(own_url, keys, tmp_path_factory):
     made = {}
 
     def service_of(name):
         if name not in made:
             images = tmp_path_factory.mktemp("images")
-            made[name] = testing.make_service(name, databases(name), keys, images_dir=images)
+            made[name] = testing.make_service(name, own_url(name), keys, images_dir=images)
         return made[name]
 
     return service_of

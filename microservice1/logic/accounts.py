@@ -28,6 +28,12 @@ def list_users(*, paging, **filters):
         )
 
 
+def has_admin():
+    """Return whether the shop has an administrator."""
+    with transaction() as tx:
+        return database.count_users(tx, username=None, email=None, status=None, role="admin") > 0
+
+
 def get_user(caller, user_id):
     _check_may_see(caller, user_id)
     with transaction() as tx:

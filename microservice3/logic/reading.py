@@ -15,6 +15,12 @@ _HIDDEN = {"state", "shown", "refusal", "requested"}
 _SHOWN = tuple(field.name for field in fields(Order) if field.name not in _HIDDEN)
 
 
+def has_orders():
+    """Return whether anything was ever ordered, shown to its customer or not."""
+    with transaction() as tx:
+        return database.has_orders(tx)
+
+
 def get_order(caller, order_id, expand=()):
     """Return an order with its lines, and what `expand` asks for from the other services.
 

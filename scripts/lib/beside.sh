@@ -12,24 +12,25 @@ recover_beside() {
   _write_settings_beside
   as_postgres "$(_bin_beside)/pg_ctl" start --pgdata="$BESIDE" --log="$BESIDE/log" --wait --timeout=600 --silent &&
     wait_until 7200 _has_ended_recovery && _answers_beside && return 0
-  cat "$BESIDE/log"
+  as_postgres cat "$BESIDE/log"
   return 1
 }
 
 # It answers nobody until it has got to the target.
-_answers_beside() { "$(_bin_beside)/pg_isready" --quiet --host="$BESIDE"; }
+_answers_beside() { as_postgres "$(_bin_beside)/pg_isready" --quiet --host="$BESIDE" --port="$(postgres_port)"; }
 
 _has_ended_recovery() { _answers_beside || [[ ! -e $BESIDE/data/postmaster.pid ]]; }
 
 # It lives for minutes and is not seen by anybody: small, and not durable.
 _write_settings_beside() {
   as_postgres touch "$BESIDE/pg_ident.conf"
-  echo 'local all all peer' | as_postgres tee "$BESIDE/pg_hba.conf" >/dev/null
+  printf '%s\n' 'local all postgres peer' 'local all all scram-sha-256' | as_postgres tee "$BESIDE/pg_hba.conf" >/dev/null
   as_postgres tee "$BESIDE/postgresql.conf" >/dev/null <<CONF
 data_directory = '$BESIDE/data'
 hba_file = '$BESIDE/pg_hba.conf'
 ident_file = '$BESIDE/pg_ident.conf'
 listen_addresses = ''
+port = $(postgres_port)
 unix_socket_directories = '$BESIDE'
 hot_standby = off
 max_connections = 20
@@ -45,11 +46,14 @@ CONF
 
 _bin_beside() { printf '/usr/lib/postgresql/%s/bin' "$(postgres_version)"; }
 
-# beside DATABASE PSQL-OPTION...: like as_superuser.
-beside() {
-  local database=$1
-  shift
-  as_postgres psql --no-psqlrc --quiet --set=ON_ERROR_STOP=1 --host="$BESIDE" --dbname="$database" "$@"
+# beside FUNCTION...: let a function ask it instead of the live cluster.
+beside() { CLUSTER=$BESIDE "$@"; }
+
+# be_owned_beside SERVICE...: its roles get the passwords of today; and the backup may be from before its tables
+# had an owner.
+be_owned_beside() {
+  local service
+  for service in "$@"; do beside make_database "$service"; done
 }
 
 stop_beside() {
@@ -62,7 +66,7 @@ stop_beside() {
 # After a loss of power its pid may be another's, the live cluster's for one.
 _runs_beside() {
   local pid
-  pid=$(head -n 1 "$BESIDE/data/postmaster.pid" 2>/dev/null) && grep -qs "$BESIDE" "/proc/$pid/cmdline"
+  pid=$(as_postgres head -n 1 "$BESIDE/data/postmaster.pid" 2>/dev/null | number) && grep -qs "$BESIDE" "/proc/$pid/cmdline"
 }
 
 # room_for_a_copy FOLDER: is there as much as the cluster takes, and a gigabyte?

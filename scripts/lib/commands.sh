@@ -1,7 +1,8 @@
-# Commands of the services themselves, run by in_service: in a stack, or on a host.
+# Commands of the services themselves, run by in_service or in_service_as_owner: in a stack, or on a host.
 # shellcheck shell=bash
 
-migrate() { in_service "$1" python -m chassis.migrate "$1"; }
+# migrate SERVICE: by the owner of its tables, whose password no process of the service has.
+migrate() { in_service_as_owner "$1" python -m chassis.migrate "$1"; }
 
 # token_for USERNAME: an access token, on standard output.
 token_for() { in_service microservice1 python -m microservice1.commands token "$1"; }

@@ -223,6 +223,10 @@ http_status() {
   printf '%s' "${status:-000}"
 }
 
+# number: standard input if that is a whole number, else nothing, and a failure. Bash evaluates a text as
+# arithmetic where it wants a number, so what a database or a service has said must be one before that.
+number() { grep -xE '[0-9]{1,15}'; }
+
 # wait_until SECONDS COMMAND...: try COMMAND until it succeeds or the time is up.
 wait_until() {
   local deadline=$(($(now) + $1 * 1000000))

@@ -10,6 +10,7 @@ readonly VENV=$LIBRARY/build
 readonly UNITS=/usr/local/lib/systemd/system    # /etc/systemd/system stays the operator's
 readonly ACCESS_LOG=/var/log/nginx/quartet.log
 readonly IMAGES=/var/lib/microservice2/images    # as in nginx/conf.d/service.conf
+readonly IMAGE_KEEPER=microservice2
 readonly MAIL=/var/lib/microservice4/mail
 readonly PUBLIC_URL=http://127.0.0.1
 readonly HOST_INTERNAL_PORT=8081                # as in nginx/conf.d/service.conf
@@ -22,6 +23,18 @@ source "$CHECKOUT/scripts/lib/host_postgres.sh"
 source "$CHECKOUT/scripts/lib/settings.sh"
 source "$CHECKOUT/scripts/lib/commands.sh"
 source "$CHECKOUT/scripts/lib/releases.sh"
+
+# as_user USER COMMAND...: by that user's rights alone; so is done all that is done in a folder of theirs, for a
+# link that they have put there may lead anywhere. And in a session without root's terminal: a process of theirs
+# could type into it.
+as_user() {
+  (
+    cd / || exit
+    exec setpriv --reuid="$1" --regid="$1" --init-groups --no-new-privs setsid --wait "${@:2}"
+  )
+}
+
+as_postgres() { as_user postgres "$@"; }
 
 # as_run_user COMMAND...: what the libraries shared with scripts/up ask for; here root keeps the files.
 as_run_user() { "$@"; }
@@ -77,29 +90,44 @@ require_service() {
 # in_release SERVICE RELEASE COMMAND...: run COMMAND as the service's user, with its settings and
 # secrets, in that release (an id).
 in_release() {
+  _confined "$1" "$2" "User=$1" "LoadCredential=DATABASE_PASSWORD_FILE:$SECRETS/$1.database" \
+    "LoadCredential=SIGNING_KEY_FILE:$SECRETS/$1.pem" "LoadCredential=SECRET_FILE:$SECRETS/$1.secret" -- "${@:3}"
+}
+
+# in_release_as_owner SERVICE RELEASE COMMAND...: the same with what opens its database to the owner of its
+# tables, as a user that no other process has.
+in_release_as_owner() {
+  [[ -s $SECRETS/$1.owner ]] || abort "the tables of $1 have no owner yet: call scripts/install."
+  _confined "$1" "$2" DynamicUser=yes "LoadCredential=DATABASE_OWNER_PASSWORD_FILE:$SECRETS/$1.owner" -- "${@:3}"
+}
+
+# _confined SERVICE RELEASE PROPERTY... -- COMMAND...: each credential is named like the setting that tells its file.
+_confined() {
   local service=$1 folder=$WWW/$1/releases/$2 property properties=()
   shift 2
-  for property in "User=$service" "WorkingDirectory=$folder" "EnvironmentFile=$SETTINGS/$service.env" \
+  for property in "WorkingDirectory=$folder" "EnvironmentFile=$SETTINGS/$service.env" \
     "Environment=PATH=$folder/venv/bin:/usr/bin:/bin" Environment=PROMETHEUS_MULTIPROC_DIR=/tmp \
-    "LoadCredential=database_password:$SECRETS/$service.database" \
-    "LoadCredential=signing_key:$SECRETS/$service.pem" \
-    "LoadCredential=secret:$SECRETS/$service.secret" \
     Nice=10 NoNewPrivileges=yes CapabilityBoundingSet= ProtectSystem=strict ProtectHome=yes PrivateTmp=yes PrivateDevices=yes; do
     properties+=(--property="$property")
   done
+  while [[ $1 != -- ]]; do
+    properties+=(--property="$1")
+    shift
+  done
   # shellcheck disable=SC2016    # expanded by the inner shell
   systemd-run --quiet --pipe --wait --collect "${properties[@]}" /bin/sh -c '
-    export DATABASE_PASSWORD_FILE="$CREDENTIALS_DIRECTORY/database_password"
-    export SIGNING_KEY_FILE="$CREDENTIALS_DIRECTORY/signing_key"
-    export SECRET_FILE="$CREDENTIALS_DIRECTORY/secret"
-    exec "$@"' sh "$@"
+    for file in "$CREDENTIALS_DIRECTORY"/*; do export "${file##*/}=$file"; done
+    exec "$@"' sh "${@:2}"
 }
 
-# in_service SERVICE COMMAND...: the same in the release that runs.
-in_service() {
+# in_service SERVICE COMMAND..., in_service_as_owner SERVICE COMMAND...: in the release that runs.
+in_service() { _in_current in_release "$@"; }
+in_service_as_owner() { _in_current in_release_as_owner "$@"; }
+
+_in_current() {
   local release
-  release=$(current_release "$1")
-  in_release "$1" "$release" "${@:2}"
+  release=$(current_release "$2")
+  "$1" "$2" "$release" "${@:3}"
 }
 
 # is_migrated SERVICE [RELEASE]
@@ -165,7 +193,7 @@ check_settings() {
 # While PostgreSQL is down nobody knows.
 check_connections() {
   local one connections processes needed=10 most    # some for the operator, and for backups
-  most=$(as_superuser postgres --tuples-only --no-align <<<"SHOW max_connections;" 2>/dev/null) || return 0
+  most=$(as_superuser postgres --tuples-only --no-align <<<"SHOW max_connections;" 2>/dev/null | number) || return 0
   for one in "${SERVICES[@]}"; do
     connections=$(setting_of "$one" DATABASE_CONNECTIONS 3)
     processes=$(setting_of "$one" PROCESSES 2)

@@ -18,16 +18,7 @@ readonly KEPT_FULL=4 KEPT_DUMPS=10
 
 one_at_a_time_with_backups() { one_at_a_time_in "$BACKUPS" "$@"; }
 
-as_postgres() {
-  (
-    cd / || exit
-    exec setpriv --reuid=postgres --regid=postgres --init-groups "$@"
-  )
-}
-
 pgbackrest() { as_postgres pgbackrest --config="$REPOSITORY_SETTINGS" --stanza=quartet "$@"; }
-
-data_directory() { pg_conftool --short "$(postgres_version)" main show data_directory; }
 
 # ---- what scripts/install makes
 
@@ -68,7 +59,7 @@ make_archive() {
   [[ -s $BACKUP_KEY ]] || _make_backup_key
   make_secret backup.cluster
   [[ -s $REPOSITORY_SETTINGS ]] || _write_repository_settings
-  chown -R postgres:postgres "$BACKUPS/cluster"    # as numbers, another host's users may be others
+  chown -R --no-dereference postgres:postgres "$BACKUPS/cluster"    # as numbers, another host's users may be others
   if _has_repository && _is_of_another_cluster; then _follow_cluster; fi
   chown root:postgres "$REPOSITORY_SETTINGS"
   chmod 0640 "$REPOSITORY_SETTINGS"
@@ -145,10 +136,16 @@ unsealed() { age --decrypt --identity "$BACKUP_KEY" "$1"; }
 
 dump_name() { printf '%s-%s' "$1" "$(date --utc +%Y%m%d-%H%M%S)"; }
 
+# dump_as_owner SERVICE: on standard output.
+dump_as_owner() {
+  PGPASSWORD=$(<"$SECRETS/$1.owner") as_postgres pg_dump --host="$CLUSTER" --port="$(postgres_port)" \
+    --username="$1_owner" --no-password --format=custom "$1"
+}
+
 # dump_service SERVICE NAME
 dump_service() {
   rm -f "$BACKUPS/dumps/$1"-*.new    # what a killed one has left
-  sealed "$BACKUPS/dumps/$2.dump.age" as_postgres pg_dump --port="$(postgres_port)" --format=custom "$1"
+  sealed "$BACKUPS/dumps/$2.dump.age" dump_as_owner "$1"
   (cd "$BACKUPS/dumps" && sha256sum "$2.dump.age" >"$2.dump.age.sha256.new" && mv "$2.dump.age.sha256.new" "$2.dump.age.sha256")
   sync --file-system "$BACKUPS/dumps"
   _prune_dumps "$1"

@@ -45,11 +45,6 @@ _since_start() {
 
 _queue() { ss -Hxl src "/run/quartet/$1.sock" | awk '{print $3}'; }
 
-_outbox_age() {
-  as_superuser "$1" --tuples-only --no-align 2>/dev/null <<<"
-    SELECT coalesce(extract(epoch FROM now() - min(created_at)), 0)::integer FROM outbox WHERE state = 'waiting';" || echo '?'
-}
-
 _memory_of_unit() {
   local pid
   pid=$(main_pid "$1")
@@ -64,7 +59,7 @@ _show_service() {
   memory=$(($(_memory_of_unit "microservice@$service.service") + $(_memory_of_unit "microservice-worker@$service.service")))
   _row "$service" "$(current_release "$service")" "$(_since "$service")" "$condition" \
     "$(setting_of "$service" PROCESSES 2)x$(setting_of "$service" THREADS 4)" "$rps" "$errors" "$p95" \
-    "$(_queue "$service")" "$(_outbox_age "$service") s" "$(mebibytes "$memory")"
+    "$(_queue "$service")" "${figures[$service.outbox_oldest_seconds]:-?} s" "$(mebibytes "$memory")"
   if [[ $condition == yes ]] && ! runs_this_uwsgi "$service"; then say "  it runs a uWSGI that was replaced: scripts/restart $service"; fi
   if is_unproven "$service"; then say "  its deployment is not finished: scripts/deploy or scripts/rollback $service"; fi
 }
@@ -107,7 +102,7 @@ _show_archive() {
   seconds=$(
     as_superuser postgres --tuples-only --no-align 2>/dev/null <<<"
       SELECT extract(epoch FROM now() - coalesce(last_archived_time, stats_reset))::integer FROM pg_stat_archiver
-       WHERE last_failed_time > coalesce(last_archived_time, '-infinity');"
+       WHERE last_failed_time > coalesce(last_archived_time, '-infinity');" | number
   ) || return 0
   if [[ -n $seconds ]]; then say "PostgreSQL's log has not been archived for $(uptime "$seconds"): see docs/runbook.md, Backups"; fi
 }

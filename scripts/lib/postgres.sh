@@ -60,10 +60,16 @@ start_postgres() {
 
 stop_postgres() { stop_cluster "$VAR/postgres"; }
 
-# as_superuser DATABASE PSQL-OPTION...
+# as_superuser DATABASE PSQL-OPTION...: no function that others have made is in its sight.
 as_superuser() {
-  local database=$1
-  shift
-  PGPASSWORD=$(<"$SECRETS/postgres") "$(postgres_bin "$VAR/postgres")/psql" \
-    --no-psqlrc --quiet --set=ON_ERROR_STOP=1 --host="$RUN" --username="$SUPERUSER" --dbname="$database" "$@"
+  PGOPTIONS='-c search_path=pg_catalog' _psql "$SUPERUSER" postgres "$@"
+}
+
+# as_owner SERVICE DATABASE PSQL-OPTION...
+as_owner() { _psql "$1_owner" "$1.owner" "${@:2}"; }
+
+# _psql ROLE SECRET DATABASE PSQL-OPTION...
+_psql() {
+  PGPASSWORD=$(<"$SECRETS/$2") "$(postgres_bin "$VAR/postgres")/psql" --no-psqlrc --quiet --set=ON_ERROR_STOP=1 \
+    --host="$RUN" --username="$1" --dbname="$3" "${@:4}"
 }

@@ -1,25 +1,6 @@
 -- What the services promise of each other, asked of their databases as they were at one moment. Each row that
 -- comes back is a promise that was broken: the order, if it is of one, and the words. Run in a database that
--- is thrown away, in the same cluster.
-
-SET client_min_messages = warning;
-CREATE EXTENSION postgres_fdw;
-
-DO $$
-DECLARE
-    service text;
-BEGIN
-    FOREACH service IN ARRAY ARRAY['microservice1', 'microservice2', 'microservice3'] LOOP
-        EXECUTE format(
-            'CREATE SERVER %I FOREIGN DATA WRAPPER postgres_fdw OPTIONS (host %L, port %L, dbname %L)',
-            service, current_setting('unix_socket_directories'), current_setting('port'), service
-        );
-        EXECUTE format('CREATE USER MAPPING FOR CURRENT_USER SERVER %I', service);
-        EXECUTE format('CREATE SCHEMA %I', service);
-        EXECUTE format('IMPORT FOREIGN SCHEMA public FROM SERVER %I INTO %I', service, service);
-    END LOOP;
-END
-$$;
+-- is thrown away, with the tables of each service in a schema of its name (host_postgres.sh).
 
 CREATE VIEW orders AS
 SELECT id AS order_id, user_id, state, redeem_points, floor(total) AS points,

@@ -234,7 +234,7 @@ _with_old_secrets() {
 # ---- an administrator
 
 has_administrator() {
-  [[ $(as_superuser microservice1 --tuples-only --no-align <<<"SELECT EXISTS (SELECT FROM users WHERE role = 'admin');" 2>/dev/null) == t ]]
+  [[ $(in_service microservice1 python -m microservice1.commands has-admin 2>/dev/null) == yes ]]
 }
 
 make_administrator() { create_admin admin admin@quartet.invalid <"$SECRETS/admin.password"; }

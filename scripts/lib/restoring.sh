@@ -10,8 +10,8 @@ readonly FORGOTTEN_IDS=1000000    # that a restored database leaves out: see ski
 # They will stand where the live ones do, so that is where the log is brought to.
 restore_files() {
   local command="pgbackrest --config=$REPOSITORY_SETTINGS --stanza=quartet archive-get %f \"%p\""
-  rm -rf "$1"
-  install -d -o postgres -g postgres -m 0700 "$1"
+  as_postgres rm -rf "$1"
+  as_postgres mkdir -m 0700 "$1"
   pgbackrest --pg1-path="$1" --recovery-option="restore_command=$command" "${@:2}" restore
 }
 
@@ -20,8 +20,8 @@ cluster_unit() { printf 'postgresql@%s-main' "$(postgres_version)"; }
 # exchange DATA KEPT: DATA.restored takes the place of DATA. Fails if PostgreSQL does not get to the target.
 exchange() {
   systemctl stop "$(cluster_unit)"
-  if [[ -d $1 ]]; then mv -T "$1" "$2"; fi
-  mv -T "$1.restored" "$1"
+  if [[ -d $1 ]]; then as_postgres mv -T "$1" "$2"; fi
+  as_postgres mv -T "$1.restored" "$1"
   systemctl start "$(cluster_unit)"
   wait_until 7200 _has_come_to_an_end
   _has_recovered
@@ -34,31 +34,31 @@ _has_come_to_an_end() { _has_recovered || (($(systemctl show --property=NRestart
 exchange_back() {
   systemctl stop "$(cluster_unit)"
   systemctl reset-failed "$(cluster_unit)"
-  mv -T "$1" "$1.restored"
-  mv -T "$2" "$1"
-  rm -rf "$1.restored"
+  as_postgres mv -T "$1" "$1.restored"
+  as_postgres mv -T "$2" "$1"
+  as_postgres rm -rf "$1.restored"
   systemctl start "$(cluster_unit)"
 }
 
-# bring_back FOLDER: what an exchange that was killed between its two renamings has left nowhere.
+# bring_back FOLDER [as_postgres]: what an exchange that was killed between its two renamings has left nowhere.
 bring_back() {
   local kept
   kept=$(find "$(dirname "$1")" -maxdepth 1 -name "$(basename "$1").before_*" | sort | tail -n 1)
-  if [[ ! -d $1 && -n $kept ]]; then mv -T "$kept" "$1"; fi
+  if [[ ! -d $1 && -n $kept ]]; then "${@:2}" mv -T "$kept" "$1"; fi
 }
 
 # bring_up_to_date: what the host has made since, and the moment that was gone back to did not know.
 bring_up_to_date() {
   local one
   make_databases
-  for one in "${SERVICES[@]}"; do skip_ids "$one"; done
+  for one in "${SERVICES[@]}"; do skip_ids "$one" "$one"; done
   for one in "${SERVICES[@]}"; do migrate "$one"; done
 }
 
-# skip_ids DATABASE: tokens, e-mails, and the other services may speak of what it has forgotten; so no
+# skip_ids SERVICE DATABASE: tokens, e-mails, and the other services may speak of what it has forgotten; so no
 # number that was given out may be given out again.
 skip_ids() {
-  as_superuser "$1" --output=/dev/null <<SQL
+  as_owner "$1" "$2" --output=/dev/null <<SQL
 SELECT format('SELECT setval(%L, %s)', seqrelid::regclass, coalesce(pg_sequence_last_value(seqrelid), 0) + $FORGOTTEN_IDS)
   FROM pg_sequence \\gexec
 SQL
@@ -85,21 +85,35 @@ _set_until() { (cd "$BACKUPS/sets" && printf '%s\n' */SHA256SUMS) | sed 's|/.*||
 # put_images_back BACKUP: those that are gone. A product that has an image keeps it, for it may be newer than
 # the backup, and nothing tells which of two formats to show.
 put_images_back() {
-  local set sum name damaged=0
+  local set sum name names=() damaged=0
   set=$BACKUPS/sets/$(_set_until "$1")
-  mkdir -p "$IMAGES"
   while read -r sum name; do
     if compgen -G "$IMAGES/${name%.*}.*" >/dev/null; then continue; fi
     if [[ $(sha256sum <"$set/images/$name") == "$sum  -" ]]; then
-      cp --preserve "$set/images/$name" "$IMAGES/.new"
-      mv "$IMAGES/.new" "$IMAGES/$name"
+      names+=("$name")
     else
       echo "$set/images/$name is damaged"
       damaged=1
     fi
   done < <(sed -n 's#  \./images/\([^/]*\)$# \1#p' "$set/SHA256SUMS")
-  chown -R --reference="$(dirname "$IMAGES")" "$IMAGES"
+  if ((${#names[@]})); then
+    printf '%s\0' "${names[@]}" | tar -C "$set/images" --null --files-from=- -c | _take_images
+  fi
   return "$damaged"
+}
+
+# By their keeper, for the folder is its own: whole, or not at all, and for Nginx to read.
+# shellcheck disable=SC2016    # expanded by the inner shell
+_take_images() {
+  as_user "$IMAGE_KEEPER" sh -ec '
+    umask 022
+    mkdir -p "$1"
+    cd "$1"
+    rm -rf .restored
+    mkdir .restored
+    tar -C .restored -x
+    find .restored -type f -exec chmod 0644 {} + -exec mv -t . {} +
+    rm -r .restored' _ "$IMAGES"
 }
 
 # ---- one service
@@ -107,7 +121,8 @@ put_images_back() {
 # load_from_beside SERVICE: its database, out of the cluster that was brought to life, into the live one.
 load_from_beside() {
   _new_database "$1"
-  as_postgres pg_dump --host="$BESIDE" --format=custom "$1" | _load "$1"
+  be_owned_beside "$1"
+  beside dump_as_owner "$1" | _load "$1"
 }
 
 check_dump() { (cd "$BACKUPS/dumps" && sha256sum --check "$1.dump.age.sha256") && unsealed "$BACKUPS/dumps/$1.dump.age" >/dev/null; }
@@ -121,14 +136,16 @@ load_dump() {
 _new_database() {
   as_superuser postgres <<SQL
 DROP DATABASE IF EXISTS $1_restored WITH (FORCE);
-CREATE DATABASE $1_restored OWNER $1 TEMPLATE template0 ENCODING 'UTF8' LOCALE 'C.UTF-8';
-REVOKE CONNECT, TEMPORARY ON DATABASE $1_restored FROM PUBLIC;
+$(creation_of "$1_restored" "$1")
 SQL
 }
 
+# All of it belongs to the owner who loads it, as it may not have when it was dumped; migrations give the service
+# its rights.
 _load() {
-  as_postgres pg_restore --port="$(postgres_port)" --dbname="$1_restored" --exit-on-error --single-transaction
-  skip_ids "$1_restored"
+  PGPASSWORD=$(<"$SECRETS/$1.owner") as_postgres pg_restore --host="$CLUSTER" --port="$(postgres_port)" \
+    --username="$1_owner" --no-password --no-owner --no-privileges --dbname="$1_restored" --exit-on-error --single-transaction
+  skip_ids "$1" "$1_restored"
 }
 
 # take_place SERVICE: both renamings or none.

@@ -19,6 +19,12 @@ in_service() {
   in_code bash -c 'set -a; source "$1"; set +a; shift; exec "$@"' settings "$VAR/env/$service.env" "$@"
 }
 
+# in_service_as_owner SERVICE COMMAND...: the same, with what opens its database to the owner of its tables.
+in_service_as_owner() {
+  [[ -s $SECRETS/$1.owner ]] || abort "the tables of $1 have no owner yet: call scripts/up."
+  in_service "$1" env DATABASE_OWNER_PASSWORD_FILE="$SECRETS/$1.owner" "${@:2}"
+}
+
 # ---- settings
 
 # write_settings SERVICE: var/env/SERVICE.env, KEY="value" lines for bash and systemd alike.

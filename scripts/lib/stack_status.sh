@@ -40,5 +40,5 @@ show_status() {
     _row "$part" "" "" "" "$(mebibytes "${sum[$part]:-0}")"
   done
   _row total "" "" "" "$(mebibytes "$total")"
-  ! postgres_pid >/dev/null || show_dead_letters
+  show_dead_letters
 }

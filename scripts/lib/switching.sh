@@ -7,8 +7,8 @@ try_release() {
   in_release "$service" "$release" python -c "import $service.worker"
   point "$service" candidate "$release"
   systemctl restart "microservice-candidate@$service" &&
-    "$SYSTEM_PYTHON" "$CHECKOUT/scripts/lib/try_release.py" "/run/microservices/$service/candidate.sock" \
-      "/api/service${service#microservice}" || result=1
+    as_user "$service" "$SYSTEM_PYTHON" - "/run/microservices/$service/candidate.sock" \
+      "/api/service${service#microservice}" <"$CHECKOUT/scripts/lib/try_release.py" || result=1
   systemctl stop "microservice-candidate@$service"
   if ((result != 0)); then journalctl --unit="microservice-candidate@$service" --since=-2min --no-pager --output=cat | tail -n 15; fi
   rm -f "$WWW/$service/candidate"
@@ -53,7 +53,7 @@ chain_reload() {
 }
 
 # shellcheck disable=SC2016    # expanded by the inner shell
-_ask_for_chain() { timeout 5 sh -c 'echo c >"$0"' "/run/microservices/$1/fifo"; }
+_ask_for_chain() { as_user "$1" timeout 5 sh -c 'echo c >"$0"' "/run/microservices/$1/fifo"; }
 
 _children_of() { cat "/proc/$1/task/"*/children 2>/dev/null || true; }
 

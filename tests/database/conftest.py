@@ -11,9 +11,9 @@ def service(fresh_service):
 
 
 @pytest.fixture
-def pool(databases, postgres, keys):
+def pool(own_url, keys):
     """A pool of two connections, closed at the end."""
-    service = testing.make_service("microservice2", databases("microservice2"), keys)
+    service = testing.make_service("microservice2", own_url("microservice2"), keys)
     with service.active():
         yield service.database
     service.database.close()

@@ -55,8 +55,8 @@ with pool.connection():
 """
 
 
-def test_a_computer_that_stands_still_costs_no_waiter_its_turn(databases, keys):
-    command = [sys.executable, "-c", WAITING, databases("microservice2"), keys]
+def test_a_computer_that_stands_still_costs_no_waiter_its_turn(own_url, keys):
+    command = [sys.executable, "-c", WAITING, own_url("microservice2"), keys]
     with subprocess.Popen(command, stdout=subprocess.PIPE, text=True) as waiting:
         assert waiting.stdout.readline() == "waiting\n"
         time.sleep(0.1)
@@ -99,7 +99,7 @@ def test_a_database_that_is_away_is_left_to_the_requests(keys):
         pass
 
 
-def test_threads_that_begin_at_once_share_one_pool(databases, keys, monkeypatch):
+def test_threads_that_begin_at_once_share_one_pool(own_url, keys, monkeypatch):
     monkeypatch.setattr(database, "POOL_WAIT_SECONDS", 10)  # all get their turn on any machine
     pids, barrier = [], threading.Barrier(8)
 
@@ -110,7 +110,7 @@ def test_threads_that_begin_at_once_share_one_pool(databases, keys, monkeypatch)
                 pids.append(tx.value("SELECT pg_backend_pid()"))
                 tx.value("SELECT pg_sleep(0.05)")
 
-    pool_service = testing.make_service("microservice2", databases("microservice2"), keys)
+    pool_service = testing.make_service("microservice2", own_url("microservice2"), keys)
     threads = [threading.Thread(target=borrow) for _ in range(8)]
     for thread in threads:
         thread.start()

@@ -162,16 +162,17 @@ def rows(app, databases):
 
 
 @pytest.fixture
-def commands_of(databases, keys, monkeypatch, capsys, tmp_path):
-    """Returns a function of a service's module `commands`; that returns one that runs a command.
+def commands_of(own_url, keys, monkeypatch, capsys, tmp_path):
+    """Returns a function of a module with a `main`; that returns one that runs a command.
 
-    It returns (exit code, standard output, standard error).
+    of: the service with whose settings. The command returns (exit code, standard output, standard
+    error).
     """
 
-    def runner(commands):
-        name = commands.__name__.partition(".")[0]
+    def runner(commands, of=None):
+        name = of or commands.__name__.partition(".")[0]
         (tmp_path / "secret").write_text("a secret")
-        monkeypatch.setenv("DATABASE_URL", databases(name))
+        monkeypatch.setenv("DATABASE_URL", own_url(name))
         monkeypatch.setenv("JWKS_FILE", str(keys / "jwks.json"))
         monkeypatch.setenv("SIGNING_KEY_FILE", str(keys / f"{name}.pem"))
         monkeypatch.setenv("SECRET_FILE", str(tmp_path / "secret"))

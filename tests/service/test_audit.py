@@ -16,13 +16,15 @@ def write(service, rows):
             context.actor.set(actor)
             context.is_privileged.set(True)
             with transaction() as tx:
-                tx.queue("SET LOCAL session_replication_role = replica")
                 audit.record(tx, action, "thing/1")
-                tx.queue(
-                    "UPDATE audit_entries SET at = %(at)s::timestamptz WHERE request_id = %(id)s",
-                    at=f"2026-01-31T{time}:00Z",
-                    id=f"request-{time}",
-                )
+        rows(
+            """
+            SET LOCAL session_replication_role = replica;
+            UPDATE audit_entries SET at = %(at)s::timestamptz WHERE request_id = %(id)s
+            """,
+            at=f"2026-01-31T{time}:00Z",
+            id=f"request-{time}",
+        )
 
     return write
 

@@ -10,11 +10,11 @@ from tests.simulation.world import World
 
 
 @pytest.fixture(scope="session")
-def _shop(databases, keys, tmp_path_factory):
+def _shop(own_url, keys, tmp_path_factory):
     """The services and their applications, which take longer to make than to use."""
     mail = f"file://{tmp_path_factory.mktemp('mail')}"
     services = {
-        name: testing.make_service(name, databases(name), keys, smtp_url=mail) for name in SERVICES
+        name: testing.make_service(name, own_url(name), keys, smtp_url=mail) for name in SERVICES
     }
     apps = {
         name: importlib.import_module(f"{name}.app").create_app(service)

@@ -19,7 +19,7 @@ def bury(stack):
         answer = in_library(
             f"""
             open_stack
-            as_superuser microservice1 --tuples-only --no-align <<SQL
+            as_owner microservice1 microservice1 --tuples-only --no-align <<SQL
             INSERT INTO outbox (lane, subject, message, request_id, state, attempts, last_error)
             VALUES ('microservice4', '{subject}', '{{"specversion": "1.0", "id": "{subject}",
                     "source": "/microservice1", "type": "user.deleted", "subject": "{subject}",
@@ -71,7 +71,7 @@ def test_dead_letters_are_shown_replayed_and_discarded(stack, bury):
 
     gone = stack.script("dead-letters", "replay", "microservice1", first, check=False)
     assert (gone.returncode, gone.stderr) == (1, f"microservice1 has no dead letter {first}.\n")
-    left = "open_stack; as_superuser microservice1 -At <<<'SELECT count(*) FROM outbox'"
+    left = "open_stack; as_owner microservice1 microservice1 -At <<<'SELECT count(*) FROM outbox'"
     wait_for(lambda: in_library(left, **stack.env).stdout == "0\n")
 
 

@@ -4,6 +4,7 @@ import os
 import shutil
 import stat
 import tempfile
+import threading
 from pathlib import Path
 
 import pytest
@@ -23,7 +24,7 @@ def test_secrets_are_for_their_owner_alone_and_in_no_log(stack):
 
     secrets = list((stack.var / "secrets").iterdir())
     keys = list((stack.var / "keys").glob("*.pem"))
-    assert len(secrets) == 10
+    assert len(secrets) == 14
     assert len(keys) == 4
     assert {stat.S_IMODE(file.stat().st_mode) for file in secrets + keys} == {0o600}
     written = b"".join(log.read_bytes() for log in (stack.var / "log").iterdir())
@@ -33,18 +34,70 @@ def test_secrets_are_for_their_owner_alone_and_in_no_log(stack):
 
 def test_a_role_connects_to_its_own_database_and_to_no_other(stack):
     def connect(role, database):
-        password = (stack.var / "secrets" / f"{role}.database").read_text()
+        secret = f"{role.removesuffix('_owner')}.{'owner' if '_' in role else 'database'}"
+        password = (stack.var / "secrets" / secret).read_text()
         return run(
             *("psql", "-h", (stack.var / "run").resolve(), "-U", role, "-d", database),
             *("-Atc", "SELECT current_user"),
             env={**os.environ, "PGPASSWORD": password},
         )
 
-    for role in SERVICES:
-        assert connect(role, role).stdout.strip() == role
-        for other in (*SERVICES, "postgres", "template1"):
-            if other != role:
+    for service in SERVICES:
+        for role in (service, f"{service}_owner"):
+            assert connect(role, service).stdout.strip() == role
+            for other in {*SERVICES, "postgres", "template1"} - {service}:
                 assert "permission denied for database" in connect(role, other).stderr
+
+
+AS_BEFORE = """
+open_stack
+as_superuser microservice3 <<'SQL'
+ALTER DATABASE microservice3 OWNER TO microservice3;
+REASSIGN OWNED BY microservice3_owner TO microservice3;
+SQL
+"""
+CONVERT = """
+open_stack
+as_superuser microservice3 <<<"BEGIN; LOCK TABLE public.orders IN SHARE MODE; SELECT pg_sleep(1);" &
+sleep 0.5
+make_databases
+migrate microservice3
+make_databases
+migrate microservice3
+"""
+OWNERS = """
+open_stack
+as_superuser microservice3 --tuples-only --no-align <<'SQL'
+SELECT DISTINCT relowner::regrole FROM pg_class WHERE relnamespace = 'public'::regnamespace;
+SELECT datdba::regrole FROM pg_database WHERE datname = 'microservice3';
+SELECT has_table_privilege('microservice3', 'public.audit_entries', 'DELETE');
+SQL
+"""
+
+
+def test_tables_that_their_service_owned_are_given_to_an_owner_while_it_works(stack, admin_token):
+    in_library(AS_BEFORE, **stack.env)
+    assert in_library(OWNERS, **stack.env).stdout.split() == ["microservice3", "microservice3", "t"]
+    codes, ended = set(), threading.Event()
+
+    def ask():
+        while not ended.is_set():
+            answer = stack.call("GET", "/api/service3/orders", token=admin_token)
+            codes.add(answer.status_code)
+
+    asking = threading.Thread(target=ask)
+    asking.start()
+    try:
+        converted = in_library(CONVERT, **stack.env)
+    finally:
+        ended.set()
+        asking.join()
+
+    assert converted.returncode == 0, converted.stderr
+    assert "microservice3: nothing to apply" in converted.stdout.splitlines()[-1]
+    owner = "microservice3_owner"
+    assert in_library(OWNERS, **stack.env).stdout.split() == [owner, owner, "f"]
+    assert codes == {200}
 
 
 def test_a_wrong_password_opens_no_database(stack):

@@ -69,3 +69,11 @@ def test_a_missing_setting_is_named(run, monkeypatch):
 
     assert code == 1
     assert "JWKS_FILE" in complained
+
+
+def test_whether_there_is_an_admin_is_told(run):
+    assert run("has-admin") == (0, "no", "")
+
+    run("create-admin", "root", "root@example.com", stdin=PASSWORD)
+
+    assert run("has-admin") == (0, "yes", "")

@@ -95,11 +95,11 @@ def test_nobody_but_an_admin_may_give_a_role_or_points(
 
 class TestWhereOnlyAdminsRegister:
     @pytest.fixture
-    def app(self, databases, keys):
+    def app(self, databases, own_url, keys):
         testing.empty_database(databases("microservice1"))
         return create_app(
             testing.make_service(
-                "microservice1", databases("microservice1"), keys, registration="admin"
+                "microservice1", own_url("microservice1"), keys, registration="admin"
             )
         )
 

@@ -46,3 +46,15 @@ def test_a_neighbour_that_is_away_is_said(run):
 
     assert code == 1
     assert "microservice1" in complained
+
+
+def test_whether_there_are_orders_is_told(run, rows):
+    assert run("has-orders") == (0, "no", "")
+    rows(
+        """
+        INSERT INTO orders (user_id, requested, currency, placed_at)
+        VALUES (7, '[]', 'EUR', '2026-01-31')
+        """
+    )
+
+    assert run("has-orders") == (0, "yes", "")

@@ -20,11 +20,11 @@ def mail_port():
 
 
 @pytest.fixture
-def service(databases, keys, mail_port):
+def service(databases, own_url, keys, mail_port):
     testing.empty_database(databases("microservice4"))
     made = testing.make_service(
         "microservice4",
-        databases("microservice4"),
+        own_url("microservice4"),
         keys,
         smtp_url=f"smtp://127.0.0.1:{mail_port}",
         mail_from="Quartet <shop@quartet.example>",
