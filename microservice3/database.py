@@ -306,12 +306,14 @@ def list_days_of_sales(tx, *, since, until, first, end):
                 UNION ALL
                    SELECT (placed_at AT TIME ZONE 'UTC')::date, 1, units, revenue
                      FROM sales
-                    WHERE placed_at >= %(since)s
-                      AND placed_at < least(%(until)s, %(first)s::timestamptz)
+                    WHERE %(since)s < %(first)s
+                      AND placed_at >= %(since)s
+                      AND placed_at < least(%(until)s, %(first)s)
                 UNION ALL
                    SELECT (placed_at AT TIME ZONE 'UTC')::date, 1, units, revenue
                      FROM sales
-                    WHERE placed_at >= greatest(%(since)s, %(end)s::timestamptz)
+                    WHERE %(end)s < %(until)s
+                      AND placed_at >= greatest(%(since)s, %(end)s)
                       AND placed_at < %(until)s
                ) AS sold
          GROUP BY date

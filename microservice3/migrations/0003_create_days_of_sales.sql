@@ -6,27 +6,33 @@ CREATE TABLE days_of_sales (
     revenue numeric(24, 2) NOT NULL
 );
 
--- What is not added to its day yet: a row for each sale (+1) and for each cancelled sale (-1). Orders
--- only ever insert here. A total that orders update themselves would be a lock that they queue for.
+-- What is not added to its day yet: of each statement and day, what it has sold (+) or cancelled (-).
+-- Orders only ever insert here. A total that orders update themselves would be a lock that they queue for.
 CREATE TABLE sales_changes (
     id      bigint GENERATED ALWAYS AS IDENTITY PRIMARY KEY,
     date    date NOT NULL,
-    orders  integer NOT NULL,
+    orders  bigint NOT NULL,
     units   bigint NOT NULL,
-    revenue numeric(12, 2) NOT NULL
+    revenue numeric(24, 2) NOT NULL
 );
 
--- A trigger, because the release that runs during the migration knows nothing of these tables.
-CREATE FUNCTION note_sales_change() RETURNS trigger LANGUAGE plpgsql AS $$
+-- Triggers, because the release that runs during the migration knows nothing of these tables.
+CREATE FUNCTION note_sales_changes() RETURNS trigger LANGUAGE plpgsql AS $$
 DECLARE
-    sale  sales := coalesce(NEW, OLD);
-    times integer := CASE TG_OP WHEN 'INSERT' THEN 1 ELSE -1 END;
+    sign integer := CASE TG_OP WHEN 'INSERT' THEN 1 ELSE -1 END;
 BEGIN
     INSERT INTO sales_changes (date, orders, units, revenue)
-    VALUES ((sale.placed_at AT TIME ZONE 'UTC')::date, times, times * sale.units, times * sale.revenue);
+    SELECT (placed_at AT TIME ZONE 'UTC')::date, sign * count(*), sign * sum(units), sign * sum(revenue)
+      FROM changed
+     GROUP BY 1;
     RETURN NULL;
 END
 $$;
 
-CREATE TRIGGER sales_changed AFTER INSERT OR DELETE ON sales
-    FOR EACH ROW EXECUTE FUNCTION note_sales_change();
+CREATE TRIGGER sales_added AFTER INSERT ON sales
+    REFERENCING NEW TABLE AS changed
+    FOR EACH STATEMENT EXECUTE FUNCTION note_sales_changes();
+
+CREATE TRIGGER sales_cancelled AFTER DELETE ON sales
+    REFERENCING OLD TABLE AS changed
+    FOR EACH STATEMENT EXECUTE FUNCTION note_sales_changes();

@@ -148,12 +148,12 @@ def _periods(luck, number):
 
 def _sales_read(**period):
     """How many rows of `sales` a report reads: PostgreSQL counts them."""
+    count = """
+        SELECT seq_tup_read + coalesce(idx_tup_fetch, 0)
+          FROM pg_stat_xact_user_tables
+         WHERE relname = 'sales'
+    """
     with joint_transaction() as tx:
+        before = tx.value(count)
         reporting.sales(**period)
-        return tx.value(
-            """
-            SELECT seq_tup_read + coalesce(idx_tup_fetch, 0)
-              FROM pg_stat_xact_user_tables
-             WHERE relname = 'sales'
-            """
-        )
+        return tx.value(count) - before
