@@ -286,7 +286,53 @@ def delete_sale(tx, order_id):
     tx.queue("DELETE FROM sales WHERE order_id = %(order_id)s", order_id=order_id)
 
 
-def list_days_of_sales(tx, *, since, until, prefix):
+def list_days_of_sales(tx, *, since, until, first, end):
+    """Return the days with sales placed from `since` on and before `until`, the earliest first.
+
+    first, end: the days from `first` on and before `end` lie in the period as a whole and are taken
+    from their totals. Sales are added up one by one only for the rest, parts of two days at most.
+    """
+    return tx.all(
+        DayOfSales,
+        """
+        SELECT date,
+               sum(orders)::bigint AS orders,
+               sum(units)::bigint AS units,
+               sum(revenue) AS revenue
+          FROM (
+                   SELECT date, orders, units, revenue
+                     FROM days_of_sales
+                    WHERE date >= %(first)s AND date < %(end)s
+                UNION ALL
+                   SELECT date, orders, units, revenue
+                     FROM sales_changes
+                    WHERE date >= %(first)s AND date < %(end)s
+                UNION ALL
+                   SELECT (placed_at AT TIME ZONE 'UTC')::date, 1, units, revenue
+                     FROM sales
+                    WHERE %(since)s < %(first)s
+                      AND placed_at >= %(since)s
+                      AND placed_at < least(%(until)s, %(first)s)
+                UNION ALL
+                   SELECT (placed_at AT TIME ZONE 'UTC')::date, 1, units, revenue
+                     FROM sales
+                    WHERE %(end)s < %(until)s
+                      AND placed_at >= greatest(%(since)s, %(end)s)
+                      AND placed_at < %(until)s
+               ) AS sold
+         GROUP BY date
+        HAVING sum(orders) > 0
+         ORDER BY date
+        """,
+        since=since,
+        until=until,
+        first=first,
+        end=end,
+    )
+
+
+def list_days_of_sales_like(tx, prefix, *, since, until):
+    """Return the same days, but only of orders whose reference begins with `prefix`."""
     return tx.all(
         DayOfSales,
         """
@@ -295,13 +341,46 @@ def list_days_of_sales(tx, *, since, until, prefix):
                sum(units)::bigint AS units,
                sum(revenue) AS revenue
           FROM sales
-         WHERE (%(since)s::timestamptz IS NULL OR placed_at >= %(since)s)
-           AND (%(until)s::timestamptz IS NULL OR placed_at < %(until)s)
-           AND (%(prefix)s::text IS NULL OR starts_with(reference, %(prefix)s))
+         WHERE placed_at >= %(since)s
+           AND placed_at < %(until)s
+           AND starts_with(reference, %(prefix)s)
          GROUP BY 1
          ORDER BY 1
         """,
+        prefix=prefix,
         since=since,
         until=until,
-        prefix=prefix,
+    )
+
+
+def fold_sales(tx, most):
+    """Add up to `most` changes to the totals of their days. Returns how many were added."""
+    return tx.value(
+        """
+          WITH taken AS (
+                      DELETE FROM sales_changes
+                       WHERE id IN (
+                                 SELECT id
+                                   FROM sales_changes
+                                  ORDER BY id
+                                  LIMIT %(most)s
+                                    FOR UPDATE SKIP LOCKED
+                             )
+                   RETURNING date, orders, units, revenue
+               ),
+               added AS (
+                   INSERT INTO days_of_sales AS day (date, orders, units, revenue)
+                   SELECT date, sum(orders), sum(units), sum(revenue)
+                     FROM taken
+                    GROUP BY date
+                    ORDER BY date
+                       ON CONFLICT (date) DO UPDATE
+                      SET orders = day.orders + excluded.orders,
+                          units = day.units + excluded.units,
+                          revenue = day.revenue + excluded.revenue
+               )
+        SELECT count(*)
+          FROM taken
+        """,
+        most=most,
     )

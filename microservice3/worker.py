@@ -1,7 +1,7 @@
 """The worker: brings orders to their end, and tells the others what happened to them."""
 
 from chassis.worker import EventsTo, Parallel, run
-from microservice3.logic import saga
+from microservice3.logic import reporting, saga
 
 LANES = {
     saga.LANE: Parallel(saga.finish, threads=3),
@@ -10,7 +10,7 @@ LANES = {
 
 
 def main():
-    run("microservice3", LANES)
+    run("microservice3", LANES, housekeeping=[reporting.fold])
 
 
 if __name__ == "__main__":
