@@ -9,6 +9,7 @@ import selectors
 import socket
 import time
 from collections import Counter
+from contextlib import suppress
 from dataclasses import dataclass, field
 
 DRAIN_SECONDS = 10
@@ -54,7 +55,7 @@ class Flood:
         self._seen = Seen()
 
     def run(self, seconds):
-        """Ask for so long, wait for the answers that are still to come, and return what was Seen."""
+        """Ask for so long, wait for the answers still to come, and return what was Seen."""
         began, cpu = time.monotonic(), time.process_time()
         self._ending = False
         sent = 0
@@ -155,10 +156,8 @@ class _Connection:
         return _status_of(self._answer)
 
     def _say(self):
-        try:
+        with suppress(OSError):  # the next read says so
             self._socket.sendall(self._request)
-        except OSError:
-            pass  # the next read says so
 
     def close(self):
         self._selector.unregister(self._socket)

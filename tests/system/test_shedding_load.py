@@ -1,6 +1,5 @@
 """A service of which more is asked than it can answer: the real Nginx and uWSGI."""
 
-import json
 import resource
 from concurrent.futures import ThreadPoolExecutor, wait
 
