@@ -14,11 +14,11 @@ from chassis import (
     metrics_endpoint,
     problems,
     settings,
-    shedding,
     tracing,
     uploads,
 )
 from chassis.service import Service
+from chassis.shedding import Shedder
 
 MAX_BODY_BYTES = 1_000_000
 MAX_INTERNAL_BODY_BYTES = 8_000_000
@@ -43,7 +43,6 @@ def create_service(name, *, title, description, blueprints, service=None):
     tracing.init_app(app)
     metrics_endpoint.init_app(app)
     problems.init_app(app)
-    shedding.init_app(app)
     auth.init_app(app)
     app.before_request(_bound_the_body)
     uploads.init_app(app)
@@ -54,7 +53,7 @@ def create_service(name, *, title, description, blueprints, service=None):
     own = (dead_letters.dead_letters, audit_endpoint.audit_log, health.health)
     for blueprint in (*blueprints, *own):
         documented.register_blueprint(blueprint)
-    app.wsgi_app = _WithService(app.wsgi_app, service)
+    app.wsgi_app = Shedder(_WithService(app.wsgi_app, service))
     _refuse_unguarded(app)
     return app
 

@@ -156,6 +156,14 @@ class Transaction:
         """
         self._queued.append(self._cursor.mogrify(sql, values))
 
+    def limit_statements(self, seconds):
+        """Let each statement take so long at most, from here to the end of the transaction.
+
+        seconds: less than STATEMENT_TIMEOUT_SECONDS. One that takes longer ends as others do that
+        run out of time: DatabaseUnavailable outside of the transaction.
+        """
+        self.queue("SET LOCAL statement_timeout = %(limit)s", limit=int(seconds * 1000))
+
     @contextmanager
     def part(self):
         """A part that is undone by itself if the body raises. Yields this Transaction."""

@@ -1,84 +1,79 @@
-"""Load shedding: when more waits than can be served in time, what can wait is told so at once.
+"""Load shedding: a public request that has waited too long is refused before Flask sees it.
 
-uWSGI takes requests from a listen queue. Once that is half full, public routes answer 503 with
-`Retry-After`, which costs next to nothing and empties the queue. Health is always told, and what
-the other services ask for is always served: it brings orders to their end.
+Nginx stamps each request as it passes it on; the time since then was spent in the listen queue. In
+an overload the oldest requests are refused for some microseconds each, so that all others are
+answered in time and the threads are never idle. Health and the other services are always served:
+an operator needs to know, and orders must come to their ends.
+https://queue.acm.org/detail.cfm?id=2839461
 """
 
-import logging
-import threading
 import time
-from functools import partial
 
-import flask
+from chassis import bodies, context, wire
 
-from chassis.auth import is_internal_request
-from chassis.errors import Unavailable
-from chassis.listen_queue import listen_queue
+# Clients give up after 10 s, a request may take 5 s, and people lose patience sooner.
+WAIT_SECONDS = 1.0
+# A queue that stands for less is not overload: a restart, or a virtual machine that was paused.
+STANDING_SECONDS = 2.0
 
-log = logging.getLogger(__name__)
-
-LOOK_SECONDS = 0.05  # for so long one look at the queue is good
-
-
-class TooMuchToDo(Unavailable):
-    title = "Too many requests are waiting already"
-
-
-def init_app(app, queue=None):
-    """Shed load by the listen queue of the uWSGI that runs the application; elsewhere do nothing.
-
-    queue: a function that returns (how many wait, how many may wait) and raises OSError.
-    """
-    queue = queue or _queue_of_uwsgi()
-    if queue:
-        app.before_request(Shedder(queue).refuse_what_can_wait)
+_BODY = {
+    "type": "/problems/unavailable",
+    "title": "Too many requests are waiting already",
+    "status": 503,
+    "detail": "Too many requests are waiting already",
+    "code": "unavailable",
+}
 
 
 class Shedder:
-    """Looks at the queue at most each LOOK_SECONDS, by whichever thread has the next request."""
+    """A WSGI application that refuses what has waited too long, and passes on everything else.
 
-    def __init__(self, queue):
-        self._queue = queue
-        self._lock = threading.Lock()
-        self._next_look = 0.0
-        self._is_half_full = False
+    wsgi_app: the application behind it. One Shedder serves all threads of a process.
+    """
 
-    def refuse_what_can_wait(self):
-        """Raises TooMuchToDo for the request in hand, if it can wait and has to."""
-        if self._too_much() and not _must_be_served():
-            raise TooMuchToDo
+    def __init__(self, wsgi_app):
+        self._wsgi_app = wsgi_app
+        self._late_since = None  # on the monotonic clock; None: the last request was in time
 
-    def _too_much(self):
-        if time.monotonic() >= self._next_look and self._lock.acquire(blocking=False):
-            try:
-                self._is_half_full = self._look()
-                self._next_look = time.monotonic() + LOOK_SECONDS
-            finally:
-                self._lock.release()
-        return self._is_half_full
+    def __call__(self, environ, start_response):
+        if self._is_too_late(environ) and not _must_be_served(environ):
+            answer = _refusal(environ, start_response)
+            bodies.read_to_the_end(environ)
+            return answer
+        return self._wsgi_app(environ, start_response)
 
-    def _look(self):
-        try:
-            waiting, limit = self._queue()
-        except OSError:
+    def _is_too_late(self, environ):
+        if _seconds_waited(environ) <= WAIT_SECONDS:
+            self._late_since = None
             return False
-        return 2 * waiting >= limit
+        now = time.monotonic()
+        since = self._late_since
+        if since is None:
+            since = self._late_since = now
+        return now - since >= STANDING_SECONDS
 
 
-def _must_be_served():
-    return is_internal_request() or flask.request.path.startswith("/health/")
-
-
-def _queue_of_uwsgi():
+def _seconds_waited(environ):
+    """Return 0 where nothing stamps requests: in tests, and when uWSGI is asked directly."""
     try:
-        import uwsgi
-    except ImportError:  # not under uWSGI: the tests
-        return None
-    queue = partial(listen_queue, uwsgi.sockets[0])
-    try:
-        queue()
-    except OSError as error:  # the sandbox of a unit may forbid AF_NETLINK
-        log.warning("no load is shed", extra={"reason": str(error)})
-        return None
-    return queue
+        return time.time() - float(environ["QUARTET_PASSED_ON"])
+    except (KeyError, ValueError):
+        return 0.0
+
+
+def _must_be_served(environ):
+    is_internal = environ.get("QUARTET_LISTENER") == "internal"
+    return is_internal or environ["PATH_INFO"].startswith("/health/")
+
+
+def _refusal(environ, start_response):
+    request_id = context.accepted_request_id(environ.get("HTTP_X_REQUEST_ID"))
+    body = wire.dumps({**_BODY, "request_id": request_id})
+    headers = [
+        ("Content-Type", "application/problem+json"),
+        ("Content-Length", str(len(body))),
+        ("Cache-Control", "no-store"),
+        ("Retry-After", "1"),
+    ]
+    start_response("503 Service Unavailable", headers)
+    return [body]

@@ -49,6 +49,7 @@ def create_product(body):
 @allow("anyone")
 @products.arguments(ProductQuery, location="query")
 @products.response(200, ProductView(many=True))
+@products.alt_response(503, description="Too many search at this moment, or it takes too long")
 def list_products(query):
     """List products"""
     return paged(catalogue.list_products(**query))

@@ -1,6 +1,10 @@
 """What this service refuses, each a fact with a stable code."""
 
-from chassis.errors import Conflict, Problem
+from chassis.errors import Conflict, Problem, Unavailable
+
+
+class SearchesBusy(Unavailable):
+    title = "Too many searches are running at this moment"
 
 
 class SkuTaken(Conflict):

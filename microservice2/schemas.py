@@ -25,6 +25,7 @@ from chassis.fields import (
 
 MOST_UNITS = 1_000_000_000
 MOST_LINES = 1_000
+MOST_WORDS = 8
 SORTS = ("price_asc", "price_desc", "name", "newest", "popular")
 
 
@@ -83,12 +84,26 @@ class ProductView(ProductFields):
 
 class ProductQuery(ListQuery):
     category = Text("Exactly this category", "Lighting", max=100)
-    q = Text("Words; each must occur in name, description or sku, in any case", "desk", max=200)
+    q = Text(
+        "Up to 8 words; each must occur in name, description or sku, in any case. Words of one "
+        "letter are ignored",
+        "desk",
+        max=200,
+    )
     sku = Text("Exactly this sku", "LAMP-1", max=64)
     min_price = Money("This price or more", 10)
     max_price = Money("This price or less", 50)
     in_stock = Flag("Only what can, or cannot, be bought now", True)
     sort = Word("In which order; without it, by id", "price_asc", SORTS)
+
+    @validates("q")
+    def _has_few_words(self, value, **_):
+        if len(_words(value)) > MOST_WORDS:
+            raise ValidationError(f"May have {MOST_WORDS} words at most.")
+
+    @post_load
+    def _split(self, query, **_):
+        return {**query, "q": _words(query.get("q", ""))}
 
 
 class ProductIdsQuery(Query):
@@ -176,3 +191,8 @@ class OrderFacts(Facts):
 
 class OrderEvent(CloudEvent):
     FACTS = dict.fromkeys(("order.confirmed", "order.cancelled"), OrderFacts())
+
+
+def _words(text):
+    """Words of one letter are in nearly every product: they cost a search and find nothing."""
+    return [word for word in text.split() if len(word) > 1]

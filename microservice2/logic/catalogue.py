@@ -7,9 +7,15 @@ from chassis import audit
 from chassis.database import Duplicate, transaction
 from chassis.errors import present
 from chassis.pagination import page_of
+from chassis.places import Places
 from microservice2 import database
-from microservice2.errors import SkuTaken
+from microservice2.errors import SearchesBusy, SkuTaken
 from microservice2.logic.images import image_store
+
+SEARCH_SECONDS = 0.2  # of the database's time, for each statement
+SEARCHES_AT_ONCE = 1  # in one process
+
+_searches = Places(SEARCHES_AT_ONCE, SearchesBusy)
 
 
 def create_product(*, sku, name, description, category, price, stock):
@@ -32,14 +38,17 @@ def create_product(*, sku, name, description, category, price, stock):
         return product
 
 
-def list_products(*, paging, sort=None, q=None, **filters):
-    """Return a Page of the products that match. q: words, each of which must occur somewhere."""
+def list_products(*, paging, sort=None, q=(), **filters):
+    """Return a Page of the products that match. q: words, each of which must occur somewhere.
+
+    Raises SearchesBusy, and DatabaseUnavailable if a search takes longer than SEARCH_SECONDS.
+    """
     filters = {
-        "words": [f"%{_literally(word)}%" for word in q.split()] if q else None,
+        "words": [f"%{_literally(word)}%" for word in q] or None,
         **dict.fromkeys(("category", "sku", "min_price", "max_price", "in_stock")),
         **filters,
     }
-    with transaction() as tx:
+    with _search() if q else transaction() as tx:
         return page_of(
             paging,
             count=partial(database.count_products, tx, **filters),
@@ -92,6 +101,17 @@ def delete_product(product_id, expected):
 def list_categories():
     with transaction() as tx:
         return database.list_categories(tx)
+
+
+@contextmanager
+def _search():
+    """A transaction for a search: anybody may ask for any number of them, and they read all rows.
+
+    Bounded, they leave threads and most of the database's time to other requests.
+    """
+    with _searches.taken(), transaction() as tx:
+        tx.limit_statements(SEARCH_SECONDS)
+        yield tx
 
 
 @contextmanager

@@ -1,9 +1,9 @@
 # Debian's Nginx on a host: its configuration is nginx/conf.d and nginx/snippets, copied as they are.
 # shellcheck shell=bash
 
-# Debian's figure, for each of Nginx's processes, and ours: while a service hangs, what waits for it takes two
-# each, until it is 512 that wait and the service says 503 (chassis/shedding.py); the others are to be served.
-readonly FEW_CONNECTIONS='worker_connections 768;' ENOUGH_CONNECTIONS='worker_connections 4096;'
+# Debian's figure, for each of Nginx's processes, and ours. A request that waits takes two, and 1,000 may wait
+# for each of the four services (max_conns).
+readonly FEW_CONNECTIONS='worker_connections 768;' ENOUGH_CONNECTIONS='worker_connections 8192;'
 
 has_nginx() {
   local file

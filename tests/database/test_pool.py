@@ -277,3 +277,15 @@ def test_a_value_that_the_database_refuses_is_not_told(service):
 
     assert str(refused.value) == "CheckViolation products_price_check"
     assert "ada@example.com" not in "".join(traceback.format_exception(refused.value))
+
+
+def test_statements_are_limited_to_the_end_of_the_transaction(pool):
+    with pytest.raises(DatabaseUnavailable), transaction() as tx:
+        tx.limit_statements(0.1)
+        tx.value("SELECT pg_sleep(0.9)")
+
+    with transaction() as tx:
+        tx.limit_statements(0.1)
+        assert tx.value("SHOW statement_timeout") == "100ms"
+    with transaction() as tx:
+        assert tx.value("SHOW statement_timeout") == "1s"

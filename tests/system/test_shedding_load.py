@@ -1,62 +1,126 @@
-"""A service whose listen queue is half full: the real Nginx and uWSGI, a queue of 16 places."""
+"""A service of which more is asked than it can answer: the real Nginx and uWSGI."""
 
-import time
-from concurrent.futures import ThreadPoolExecutor
+import resource
+from concurrent.futures import ThreadPoolExecutor, wait
 
 import pytest
 
-from tests.system.front_door import PROJECT, FrontDoor, UwsgiService, wait_for
+from benchmarks.flood import Flood
+from tests.system.front_door import PROJECT, FrontDoor, UwsgiService, assert_problem, wait_for
 
-BUSY = """
+SLOW = """
 import time
 import flask
-from chassis import problems, shedding, tracing
+from chassis import logs, problems, tracing
+from chassis.shedding import Shedder
 
-app = flask.Flask("busy")
-for part in (tracing, problems, shedding):
+logs.configure("INFO")
+app = flask.Flask("slow")
+for part in (tracing, problems):
     part.init_app(app)
 
 @app.get("/slow")
 def slow():
-    time.sleep(1.5)
+    time.sleep(0.25)
     return "served"
 
-@app.get("/products")
 @app.get("/health/live")
 @app.get("/internal/events")
 def quick():
     return "served"
+
+app.wsgi_app = Shedder(app.wsgi_app)
+"""
+
+QUICK = """
+def app(environ, start_response):
+    start_response("200 OK", [("Content-Length", "2")])
+    return [b"ok"]
 """
 
 
 @pytest.fixture
-def door(tmp_path):
-    door = FrontDoor(tmp_path / "door")
-    (tmp_path / "door").mkdir()
-    door.start()
-    service = UwsgiService(tmp_path, door.sockets, BUSY)
-    service.start("--pythonpath", PROJECT, "--listen", "16", "--processes", "1", "--threads", "2")
-    wait_for(lambda: service.has_loaded(times=1), seconds=30)
-    yield door
-    service.stop()
-    door.stop()
+def front_door(tmp_path):
+    """Returns a function that opens one before an application. changes: see FrontDoor."""
+    started = []
+
+    def open_door(application, changes=None):
+        (tmp_path / "door").mkdir()
+        door = FrontDoor(tmp_path / "door", changes)
+        door.start()
+        service = UwsgiService(tmp_path, door.sockets, application)
+        service.start("--pythonpath", PROJECT, "--processes", "1", "--threads", "2")
+        started.extend((service, door))
+        wait_for(lambda: service.has_loaded(times=1), seconds=30)
+        door.flask_lines = lambda: service.log.read_text().count('"message":"request"')
+        return door
+
+    yield open_door
+    for part in started:
+        part.stop()
 
 
-def test_what_can_wait_is_refused_while_half_of_the_queue_waits(door):
-    def ask(path, port=None):
-        return door.ask("GET", f"/api/service1{path}", port=port)
+@pytest.fixture
+def many_files():
+    """As many connections as the system allows this process."""
+    soft, hard = resource.getrlimit(resource.RLIMIT_NOFILE)
+    resource.setrlimit(resource.RLIMIT_NOFILE, (hard, hard))
+    yield
+    resource.setrlimit(resource.RLIMIT_NOFILE, (soft, hard))
 
-    with ThreadPoolExecutor(20) as clients:
-        slow = [clients.submit(ask, "/slow") for _ in range(2)]
-        time.sleep(0.5)
-        health = clients.submit(ask, "/health/live")
-        event = clients.submit(ask, "/internal/events", door.internal_port)
-        products = [clients.submit(ask, "/products") for _ in range(12)]
 
-    assert [answer.result().status for answer in (*slow, health, event)] == [200] * 4
-    refused = [answer.result() for answer in products if answer.result().status != 200]
-    assert refused
+def test_what_waited_too_long_is_refused_before_flask_and_the_rest_is_served(front_door):
+    door = front_door(SLOW)
+
+    with ThreadPoolExecutor(62) as clients:
+        slow = [clients.submit(door.ask, "GET", "/api/service1/slow") for _ in range(60)]
+        wait(slow, timeout=2)
+        event = clients.submit(
+            door.ask, "GET", "/api/service1/internal/events", port=door.internal_port
+        )
+    answers = [answer.result() for answer in slow]
+    served = [answer for answer in answers if answer.status == 200]
+    refused = [answer for answer in answers if answer.status != 200]
+
+    assert event.result().status == 200
+    assert 2 / 0.25 < len(served) < 60
+    assert door.flask_lines() == len(served) + 1
     for answer in refused:
-        assert (answer.status, answer.json["code"]) == (503, "unavailable")
+        assert_problem(answer, 503, "unavailable")
         assert answer.headers["retry-after"] == "1"
-    wait_for(lambda: ask("/products").status == 200, seconds=2)
+    assert door.ask("GET", "/api/service1/slow").status == 200
+
+
+def test_what_nginx_has_no_place_for_it_refuses_by_itself(front_door):
+    door = front_door(SLOW, {"max_conns=1000": "max_conns=4"})
+
+    with ThreadPoolExecutor(40) as clients:
+        asked = [clients.submit(door.ask, "GET", "/api/service1/slow") for _ in range(40)]
+    answers = [answer.result() for answer in asked]
+    refused = [answer for answer in answers if answer.status != 200]
+
+    assert 4 <= 40 - len(refused) <= 2 * 4 + 2
+    assert door.flask_lines() == 40 - len(refused)
+    for answer in refused:
+        assert_problem(answer, 503, "unavailable")
+        assert answer.headers["retry-after"] == "1"
+    assert door.ask("GET", "/api/service1/slow").status == 200
+
+
+def test_health_is_told_while_nginx_has_no_place(front_door):
+    door = front_door(SLOW, {"max_conns=1000": "max_conns=4"})
+
+    with ThreadPoolExecutor(40) as clients:
+        slow = [clients.submit(door.ask, "GET", "/api/service1/slow") for _ in range(40)]
+        wait_for(lambda: any(answer.done() and answer.result().status == 503 for answer in slow))
+        assert door.ask("GET", "/api/service1/health/live").status == 200
+
+
+def test_two_thousand_connections_see_no_500_and_no_reset(front_door, many_files):
+    door = front_door(QUICK)
+    request = b"GET /api/service1/users HTTP/1.1\r\nHost: localhost\r\n\r\n"
+
+    seen = Flood(door.port, request, connections=2_000).run(seconds=3)
+
+    assert seen.outcomes.keys() <= {200, 503}
+    assert seen.good > 2_000

@@ -1,8 +1,12 @@
+import time
+from contextlib import closing, contextmanager
 from decimal import Decimal
 
+import psycopg2
 import pytest
 
 from chassis import wire
+from microservice2.logic import catalogue
 
 FIELDS = ["id", "sku", "name", "description", "category", "price", "currency", "stock"]
 FIELDS += ["units_sold", "image_url", "version", "created_at", "updated_at"]
@@ -203,9 +207,12 @@ def test_only_administrators_change_products(customer, anonymous, orders_service
         ("q=LAMP+desk", "A"),
         ("q=warm", "B"),
         ("q=100%25", "D"),
-        ("q=%25", "D"),
-        ("q=_", ""),
-        ("q=\\", ""),
+        ("q=0%25", "D"),
+        ("q=k_l", ""),
+        ("q=\\\\", ""),
+        ("q=a+lamp", "AB"),
+        ("q=x+y+%25", "ABCD"),
+        ("q=la+am+mp+lam+amp+lamp+de+desk+a+b", "A"),
         ("min_price=20", "BC"),
         ("max_price=20", "ABD"),
         ("min_price=20&max_price=20.00", "B"),
@@ -261,6 +268,7 @@ def test_products_are_filtered_and_sorted(admin, anonymous, query, found):
         "page=",
         "colour=red",
         "q=",
+        "q=la+am+mp+lam+amp+lamp+de+es+desk",
         "max_price=1.001",
     ],
 )
@@ -269,6 +277,48 @@ def test_a_parameter_that_makes_no_sense_is_named(anonymous, query):
 
     assert (answer.status_code, answer.json["code"]) == (422, "invalid")
     assert list(answer.json["errors"]["query"]) == [query.partition("=")[0]]
+
+
+def test_a_search_without_a_place_is_refused_at_once_and_other_lists_go_on(anonymous, a_product):
+    lamp = a_product(name="Lamp")
+
+    with catalogue._searches.taken():
+        refused = anonymous.get("/products?q=lamp")
+        listed = anonymous.get("/products")
+
+    assert (refused.status_code, refused.json["code"]) == (503, "unavailable")
+    assert refused.headers["Retry-After"] == "1"
+    assert [product["id"] for product in listed.json] == [lamp.id]
+    assert [product["id"] for product in anonymous.get("/products?q=lamp").json] == [lamp.id]
+
+
+@pytest.mark.parametrize("paging", ["", "&after="])
+def test_a_search_gets_little_of_the_databases_time(anonymous, a_product, products_locked, paging):
+    a_product(name="Lamp")
+    with products_locked():
+        began = time.monotonic()
+        searched = anonymous.get(f"/products?q=lamp{paging}")
+        search_seconds = time.monotonic() - began
+        listed = anonymous.get("/products")
+        list_seconds = time.monotonic() - began - search_seconds
+
+    assert (searched.status_code, listed.status_code) == (503, 503)
+    assert search_seconds < list_seconds
+    assert anonymous.get(f"/products?q=lamp{paging}").status_code == 200
+
+
+@pytest.fixture
+def products_locked(app, _services):
+    """Returns a context in which no statement can read the products."""
+
+    @contextmanager
+    def locked():
+        with closing(psycopg2.connect(_services(app.name).settings.database_url)) as other:
+            with other.cursor() as cursor:
+                cursor.execute("LOCK TABLE products")
+            yield
+
+    return locked
 
 
 def test_popular_products_come_first(admin, orders_service, anonymous, a_product):
