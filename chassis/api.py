@@ -53,7 +53,10 @@ class Parser(FlaskParser):
         if not req.is_json:
             raise UnsupportedMediaType("Send JSON with `Content-Type: application/json`")
         try:
-            loaded = wire.loads(body)
+            loaded = wire.loads_request(body)
+        except wire.TooManyKeys:
+            message = f"An object may have at most {wire.MOST_KEYS} keys."
+            raise Invalid(errors={"json": {"_schema": [message]}}) from None
         except wire.MalformedJson as error:
             raise MalformedJsonProblem(f"The body is not valid JSON: {error}") from error
         # where several may come, one may come alone: CloudEvents, in a batch or not
@@ -74,7 +77,8 @@ class ProblemView(Schema):
     request_id = Text("To be quoted when asking for help", "3f2a9c0de1b24c6f", max=128)
     errors = Dict(
         metadata={
-            "description": "With the code `invalid`: what is wrong, nested like the request",
+            "description": "With the code `invalid`: what is wrong, nested like the request. At "
+            "most 50 errors are listed; `detail` says when there are more",
             "example": {"json": {"quantity": ["Must be 1 or more."]}},
         }
     )

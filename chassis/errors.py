@@ -5,6 +5,8 @@ They know their HTTP status so that nobody has to map them twice, and nothing el
 
 import math
 
+MOST_ERRORS = 50  # that the answer to an invalid request lists
+
 
 class Problem(Exception):
     """What went wrong, in the terms of RFC 9457.

@@ -15,10 +15,12 @@ import marshmallow as ma
 from marshmallow import validate
 
 from chassis import resources, service
+from chassis.errors import MOST_ERRORS
 from chassis.money import CENT, LARGEST_AMOUNT
 from chassis.pagination import Paging, position_of
 
 LARGEST_ID = 2**63 - 1
+_PIECE = 20  # entries of a list that are validated together
 
 _UNSTORABLE = re.compile("[\0\ud800-\udfff]")
 _WHOLE = re.compile(r"-?[0-9]{1,19}")
@@ -56,13 +58,16 @@ class Text(_Documented, ma.fields.String):
     default_error_messages = {"unstorable": "May not hold NUL or a lone surrogate."}
 
     def __init__(self, description, example, *, min=1, max, pattern=None, **arguments):
-        checks = [validate.Length(min=min, max=max)]
+        self._length = validate.Length(min=min, max=max)
+        checks = [self._length]
         if pattern:
             checks.append(validate.Regexp(rf"(?:{pattern})\Z", error=f"Must match {pattern}."))
         super().__init__(description, example, validate=checks, **arguments)
 
     def _deserialize(self, value, attr, data, **kwargs):
         text = super()._deserialize(value, attr, data, **kwargs)
+        if len(text) > self._length.max:
+            self._length(text)  # raises before any pattern reads a text of a megabyte
         if _UNSTORABLE.search(text):
             raise self.make_error("unstorable")
         return text
@@ -225,6 +230,21 @@ class Many(_Documented, ma.fields.Nested):
         if isinstance(value, list):
             self._validate(value)  # before 100,000 wrong entries cost more than a request's time
         return super()._deserialize(value, attr, data, **kwargs)
+
+    def _load(self, value, partial=None):
+        """Load piece by piece, and stop at more errors than an answer lists."""
+        loaded, errors = [], {}
+        for start in range(0, len(value), _PIECE):
+            try:
+                loaded += super()._load(value[start : start + _PIECE], partial)
+            except ma.ValidationError as refusal:
+                for number, messages in refusal.messages.items():
+                    errors[start + number] = messages
+                if sum(map(len, errors.values())) > MOST_ERRORS:
+                    break
+        if errors:
+            raise ma.ValidationError(errors)
+        return loaded
 
 
 class ManyAsTheyAre(Many):

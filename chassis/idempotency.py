@@ -21,13 +21,14 @@ from chassis.errors import Conflict, Problem
 
 KEPT_HOURS = 24
 FORGOTTEN_AT_ONCE = 1000
+LARGEST_ANSWER_BYTES = 64 * 1024
 
 _KEY = re.compile(r"[!-~]{1,255}")
 
 
 class BadIdempotencyKey(Problem):
     status, code = 400, "bad_idempotency_key"
-    title = "An Idempotency-Key is 1 to 255 visible ASCII characters"
+    title = "Send one Idempotency-Key of 1 to 255 visible ASCII characters"
 
 
 class IdempotencyKeyReused(Problem):
@@ -37,6 +38,10 @@ class IdempotencyKeyReused(Problem):
 
 class RequestInProgress(Conflict):
     code, title = "request_in_progress", "A request with this Idempotency-Key is still running"
+
+
+class AnswerNotKept(Conflict):
+    code, title = "answer_not_kept", "The request was done, and its answer is too large to repeat"
 
 
 @dataclass(slots=True)
@@ -64,14 +69,20 @@ class Stored:
     resource_id: int | None
 
 
-def claim_of(*, method, path, key, body):
-    """Return the Claim of the caller in hand. Raises BadIdempotencyKey.
+def claim_of(*, method, path, address, key, body):
+    """Return the Claim of the current caller. Raises BadIdempotencyKey.
 
-    path: with the query. body: bytes. All who are anonymous count as one caller.
+    Args:
+        path: with the query.
+        address: the caller's IP address, which tells anonymous callers apart.
+        key: the header. A key in quotes equals the key without.
+        body: bytes.
     """
+    if len(key) > 1 and key[0] == key[-1] == '"':
+        key = key[1:-1]
     if not _KEY.fullmatch(key):
         raise BadIdempotencyKey
-    caller = context.actor.get() or "anonymous"
+    caller = context.actor.get() or f"anonymous at {address}"
     secret = context.service.get().secret("idempotency")
     return Claim(
         scope=hashlib.sha256(wire.dumps([caller, method, path, key])).digest(),
@@ -102,7 +113,10 @@ def look_up(tx, claim):
 
 
 def store(tx, claim, *, status, headers, body):
-    """Store an answer, after `look_up` in the same transaction. headers: [(name, value)]."""
+    """Store an answer, after `look_up` in the same transaction.
+
+    headers: [(name, value)]. body: at most LARGEST_ANSWER_BYTES.
+    """
     tx.queue(
         """
         INSERT INTO idempotency_keys (scope, fingerprint, status, headers, body)

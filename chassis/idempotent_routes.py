@@ -25,9 +25,10 @@ from werkzeug.exceptions import HTTPException
 
 from chassis import auth, context, idempotency
 from chassis.database import joint_transaction, transaction
-from chassis.errors import Problem
+from chassis.errors import Invalid, Problem
 
 KEY_HEADER = "Idempotency-Key"
+FIRST_KEY = "QUARTET_IDEMPOTENCY_KEY"  # Nginx's parameter: of several such headers, the first
 REPLAYED_HEADER = "Idempotency-Replayed"
 
 _KEY_PARAMETER = {
@@ -40,7 +41,10 @@ _KEY_PARAMETER = {
         "Makes the request safe to repeat for 24 hours: the same key and the same bytes get the "
         "same answer, and nothing is done twice. Another body is a 422 `idempotency_key_reused`; "
         "while the first is still running a repeat is a 409 `request_in_progress`. A key that is "
-        "not 1 to 255 visible ASCII characters is a 400 `bad_idempotency_key`."
+        "not 1 to 255 visible ASCII characters, or a second such header, is a 400 "
+        "`bad_idempotency_key`; quotes around a key do not count. Without a token only a success "
+        "is kept, and a key counts together with the address that sent it. A 422 `invalid` is "
+        "never kept. A success of more than 64 kB is a 409 `answer_not_kept` when it is repeated."
     ),
 }
 _REFUSALS = (400, 409, 422)
@@ -88,8 +92,14 @@ def idempotent(view):
         if key is None:
             return view(**arguments)
         auth.check(view)
+        if request.environ.get(FIRST_KEY, key) != key:
+            raise idempotency.BadIdempotencyKey
         claim = idempotency.claim_of(
-            method=request.method, path=request.full_path, key=key, body=request.get_data()
+            method=request.method,
+            path=request.full_path,
+            address=request.remote_addr,
+            key=key,
+            body=request.get_data(),
         )
         work = partial(view, **arguments)
         outcome = getattr(view, "_outcome", None)
@@ -105,8 +115,8 @@ def _in_one_transaction(claim, work):
         if stored is not None:
             return _replayed(stored)
         answer = _answer_of(work)
-        if _is_definite(answer):
-            _store(tx, claim, answer)
+        if (kept := _kept(answer)) is not None:
+            _store(tx, claim, kept)
         return answer
 
 
@@ -124,8 +134,8 @@ def _by(outcome, claim, work):
         return answer
     with transaction() as tx:
         stored = idempotency.look_up(tx, claim)
-        if stored is None and _is_definite(answer):
-            _store(tx, claim, answer)
+        if stored is None and (kept := _kept(answer)) is not None:
+            _store(tx, claim, kept)
     # What stood in the way may have been a repeat of this very request, which was first.
     return answer if stored is None else _replayed(stored, outcome)
 
@@ -140,8 +150,21 @@ def _answer_of(work):
     return current_app.make_response(answer)
 
 
-def _is_definite(answer):
-    return 200 <= answer.status_code < 300 or answer.status_code in (409, 422)
+def _kept(answer):
+    """Return the answer that repeats will get, or None: then a repeat is done anew.
+
+    A refusal changed nothing, so doing the request anew is safe where its answer is not worth its
+    room: what an anonymous caller is refused, what is invalid whenever it is sent, what is large.
+    """
+    is_small = len(answer.get_data()) <= idempotency.LARGEST_ANSWER_BYTES
+    if 200 <= answer.status_code < 300:
+        return answer if is_small else _answer_of(_say_that_it_is_not_kept)
+    is_final = answer.status_code in (409, 422) and answer.problem != Invalid.code
+    return answer if is_final and is_small and context.actor.get() else None
+
+
+def _say_that_it_is_not_kept():
+    raise idempotency.AnswerNotKept
 
 
 def _store(tx, claim, answer):

@@ -1,15 +1,18 @@
 """Every error leaves in one shape: RFC 9457 `application/problem+json`, with a stable code."""
 
 import logging
+from itertools import islice
 
 from flask import current_app
 from marshmallow import ValidationError
 from werkzeug.exceptions import HTTPException
 
 from chassis import context, wire
-from chassis.errors import Problem, Unauthenticated, Unavailable
+from chassis.errors import MOST_ERRORS, Invalid, Problem, Unauthenticated, Unavailable
 
 log = logging.getLogger(__name__)
+
+_LONGEST_NAME = 100  # of a field, in characters: a client can send a name of a megabyte
 
 # What Flask and Werkzeug raise by themselves, in our words.
 _CODES = {
@@ -36,7 +39,10 @@ def init_app(app):
 
 
 def problem_response(status, code, title, detail=None, headers=None, extra=None):
-    """Return the answer for an error. extra: further members, JSON values."""
+    """Return the answer for an error. extra: further members, JSON values.
+
+    The answer remembers the code as its attribute `problem`.
+    """
     body = {
         "type": f"/problems/{code}",
         "title": title,
@@ -51,10 +57,13 @@ def problem_response(status, code, title, detail=None, headers=None, extra=None)
     )
     response.headers["Cache-Control"] = "no-store"
     response.headers.update(headers or {})
+    response.problem = code
     return response
 
 
 def _from_problem(problem):
+    if isinstance(problem, Invalid):
+        return _invalid(problem.extra["errors"])
     headers = {}
     if isinstance(problem, Unauthenticated):
         headers["WWW-Authenticate"] = "Bearer"
@@ -71,13 +80,7 @@ def from_http_exception(error):
         return error  # a redirect is an answer, not an error
     invalid = getattr(error, "exc", None)
     if isinstance(invalid, ValidationError):
-        return problem_response(
-            422,
-            "invalid",
-            "The request is not valid",
-            "`errors` says what is wrong, and where",
-            extra={"errors": _as_json(error.data["messages"])},
-        )
+        return _invalid(error.data["messages"])
     allow = error.get_response().headers.get("Allow")
     return problem_response(
         error.code,
@@ -88,14 +91,41 @@ def from_http_exception(error):
     )
 
 
-def _as_json(errors):
-    """Marshmallow's messages, with keys that JSON can hold: which are numbers or a client's."""
+def _invalid(errors):
+    """Return the answer for errors as marshmallow nests them: {field: {field: [message]}}."""
+    listed = list(islice(_flat(errors), MOST_ERRORS + 1))
+    detail = "`errors` says what is wrong, and where"
+    if len(listed) > MOST_ERRORS:
+        detail += f". There are more errors than the {MOST_ERRORS} that are listed"
+    nested = _nested(listed[:MOST_ERRORS])
+    return problem_response(
+        Invalid.status, Invalid.code, Invalid.title, detail, extra={"errors": nested}
+    )
+
+
+def _flat(errors, path=()):
+    """Yield each message with the names that lead to it."""
     if isinstance(errors, dict):
-        return {
-            str(key).encode(errors="replace").decode(): _as_json(value)
-            for key, value in errors.items()
-        }
+        for key, value in errors.items():
+            yield from _flat(value, (*path, _name(key)))
+    else:
+        for message in errors:
+            yield path, message
+
+
+def _nested(listed):
+    errors = {}
+    for path, message in listed:
+        place = errors
+        for name in path[:-1]:
+            place = place.setdefault(name, {})
+        place.setdefault(path[-1], []).append(message)
     return errors
+
+
+def _name(key):
+    """Return a key as JSON can hold it: the number of an entry, or a name of the client's."""
+    return str(key)[:_LONGEST_NAME].encode(errors="replace").decode()
 
 
 def _from_mistake(error):

@@ -98,19 +98,23 @@ class Client:
     """Calls an application as somebody: Flask's test client with a token, or without.
 
     token: a string or None. internal: whether the calls come in by the internal listener.
+    address: where they come from.
     """
 
-    def __init__(self, app, token=None, *, internal=False):
+    def __init__(self, app, token=None, *, internal=False, address="127.0.0.1"):
         self._client = app.test_client()
         self._headers = {"Authorization": f"Bearer {token}"} if token else {}
-        self._listener = "internal" if internal else "public"
+        self._environ = {
+            "QUARTET_LISTENER": "internal" if internal else "public",
+            "REMOTE_ADDR": address,
+        }
 
     def open(self, method, path, *, headers=None, **arguments):
         return self._client.open(
             path,
             method=method,
             headers={**self._headers, **(headers or {})},
-            environ_overrides={"QUARTET_LISTENER": self._listener},
+            environ_overrides=self._environ,
             **arguments,
         )
 

@@ -53,6 +53,22 @@ def find_user_called(tx, username):
     )
 
 
+def find_taken_name(tx, username, email):
+    """Return the constraint that a new user of these names would break, or None."""
+    return tx.value(
+        """
+        SELECT CASE
+                   WHEN EXISTS (SELECT FROM users WHERE lower(username) = lower(%(username)s))
+                   THEN 'users_username_key'
+                   WHEN EXISTS (SELECT FROM users WHERE lower(email) = lower(%(email)s))
+                   THEN 'users_email_key'
+               END
+        """,
+        username=username,
+        email=email,
+    )
+
+
 def lock_user(tx, user_id):
     """Return the user, their row locked until the end of the transaction, or None."""
     return tx.one(

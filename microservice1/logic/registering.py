@@ -22,6 +22,7 @@ def register(caller, *, username, email, full_name=None, password=None, role=Non
     Raises Unauthenticated, Forbidden, UsernameTaken or EmailTaken.
     """
     _check_may_register(caller, grants=role is not None or points is not None)
+    _refuse_taken_names(username, email)
     password_hash = passwords.hashed(password) if password else None
     points = points or 0
     with transaction() as tx, names_are_free():
@@ -48,6 +49,17 @@ def register(caller, *, username, email, full_name=None, password=None, role=Non
         announce(tx, "user.registered", user)
         audit.record(tx, "user.registered", f"user/{user.id}")
         return user
+
+
+def _refuse_taken_names(username, email):
+    """Refuse before a password is hashed and a row is written: both cost, and anybody may ask.
+
+    A registration that overtakes this one is refused by the constraint.
+    """
+    with transaction() as tx:
+        taken = database.find_taken_name(tx, username, email)
+    if taken:
+        raise _TAKEN[taken]
 
 
 @contextmanager

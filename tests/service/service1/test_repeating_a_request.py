@@ -2,6 +2,7 @@
 
 import hashlib
 import hmac
+import json
 
 import pytest
 
@@ -25,9 +26,9 @@ def test_a_registration_that_is_repeated_opens_one_account(anonymous, rows):
     assert rows("SELECT count(*) FROM outbox") == [(1,)]
 
 
-def test_neither_the_password_nor_the_key_is_stored(anonymous, rows):
+def test_neither_the_password_nor_the_key_is_stored(anonymous, admin, rows):
     anonymous.post("/users", json=ADA, headers=KEY)
-    anonymous.post("/user", json={**ADA, "email": 7}, headers=KEY)
+    assert admin.post("/users", json=ADA, headers=KEY).status_code == 409
 
     stored = rows("SELECT scope, fingerprint, body, row_to_json(k)::text FROM idempotency_keys k")
     assert len(stored) == 2
@@ -42,7 +43,7 @@ def test_what_is_stored_of_the_body_can_be_computed_by_this_service_alone(
     anonymous, rows, users, keys
 ):
     """So nobody can try passwords on it."""
-    body = b'{"username": "ada"}'
+    body = json.dumps(ADA).encode()
     anonymous.post("/users", data=body, content_type="application/json", headers=KEY)
 
     ((fingerprint,),) = rows("SELECT fingerprint FROM idempotency_keys")
@@ -52,6 +53,37 @@ def test_what_is_stored_of_the_body_can_be_computed_by_this_service_alone(
     assert bytes(fingerprint) == hmac.digest(secret, body, "sha256")
     assert bytes(fingerprint) != hashlib.sha256(body).digest()
     assert len({secret, others, users.secret("something else")}) == 3
+
+
+def test_a_refusal_without_a_token_is_not_stored(anonymous, admin, rows):
+    first = anonymous.post("/users", json=ADA).json["id"]
+    assert anonymous.post("/users", json=ADA, headers=KEY).status_code == 409
+    assert rows("SELECT count(*) FROM idempotency_keys") == [(0,)]
+
+    admin.delete(f"/users/{first}")
+    assert anonymous.post("/users", json=ADA, headers=KEY).status_code == 201
+
+
+def test_a_refusal_of_a_signed_in_caller_is_stored(anonymous, admin, rows):
+    anonymous.post("/users", json=ADA)
+
+    answers = [admin.post("/users", json=ADA, headers=KEY) for _ in range(2)]
+
+    assert [answer.json["code"] for answer in answers] == ["username_taken"] * 2
+    assert answers[1].headers["Idempotency-Replayed"] == "true"
+
+
+def test_the_keys_of_two_addresses_are_two(app):
+    """Two strangers may choose the same key; neither may see the other's answer."""
+
+    def register(address):
+        stranger = testing.Client(app, address=address)
+        return stranger.post("/users", json=ADA, headers=KEY)
+
+    answers = [register(address) for address in ("192.0.2.1", "192.0.2.2", "192.0.2.1")]
+
+    assert [answer.status_code for answer in answers] == [201, 409, 201]
+    assert answers[2].headers["Idempotency-Replayed"] == "true"
 
 
 def test_signing_in_takes_no_key(anonymous, a_user, rows):

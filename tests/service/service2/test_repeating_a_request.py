@@ -1,5 +1,6 @@
 """A POST that is sent again with the same Idempotency-Key, whatever happened to the first."""
 
+import json
 import threading
 
 import pytest
@@ -62,8 +63,9 @@ def test_another_body_is_refused_and_the_stored_answer_stays(enter, a_product):
     assert enter(lamp, delta=5).json["stock"] == 15
 
 
-def test_the_same_body_means_the_same_bytes(admin):
-    compact, spaced = b'{"sku":1}', b'{"sku": 1}'
+def test_the_same_body_means_the_same_bytes(admin, a_product):
+    a_product(sku="LAMP")
+    compact, spaced = (json.dumps(LAMP, separators=(",", colon)) for colon in (":", ": "))
 
     codes = [
         admin.post("/products", data=body, content_type="application/json", headers=KEY).json[
@@ -72,7 +74,7 @@ def test_the_same_body_means_the_same_bytes(admin):
         for body in (compact, spaced, compact)
     ]
 
-    assert codes == ["invalid", "idempotency_key_reused", "invalid"]
+    assert codes == ["sku_taken", "idempotency_key_reused", "sku_taken"]
 
 
 def test_a_refusal_is_repeated_even_if_it_would_go_well_by_now(enter, a_product):
@@ -99,12 +101,47 @@ def test_a_refusal_by_the_database_itself_is_stored_and_leaves_nothing(admin, a_
     assert rows("SELECT count(*) FROM products") == [(1,)]
 
 
-def test_a_body_that_is_not_valid_is_refused_again(admin):
-    answers = [admin.post("/products", json={}, headers=KEY) for _ in range(2)]
+def test_a_body_that_is_not_valid_takes_no_key(admin, keys_stored):
+    assert admin.post("/products", json={}, headers=KEY).status_code == 422
+    assert keys_stored() == 0
 
-    assert [answer.status_code for answer in answers] == [422, 422]
-    assert answers[1].data == answers[0].data
+    assert admin.post("/products", json=LAMP, headers=KEY).status_code == 201
+
+
+def test_a_key_in_quotes_equals_the_key_without(admin, keys_stored):
+    answers = [
+        admin.post("/products", json=LAMP, headers={"Idempotency-Key": key})
+        for key in ("4f8a", '"4f8a"')
+    ]
+
+    assert [answer.status_code for answer in answers] == [201, 201]
     assert answers[1].headers["Idempotency-Replayed"] == "true"
+    assert keys_stored() == 1
+
+
+def test_a_refusal_that_is_large_is_not_stored(admin, a_product, monkeypatch, keys_stored, enter):
+    monkeypatch.setattr(idempotency, "LARGEST_ANSWER_BYTES", 100)
+    lamp = a_product(stock=1)
+
+    answers = [enter(lamp, delta=-2) for _ in range(2)]
+
+    assert [answer.json["code"] for answer in answers] == ["out_of_stock", "out_of_stock"]
+    assert "Idempotency-Replayed" not in answers[1].headers
+    assert keys_stored() == 0
+
+
+def test_a_success_that_is_too_large_to_store_is_not_done_twice(
+    admin, a_product, monkeypatch, enter, rows
+):
+    monkeypatch.setattr(idempotency, "LARGEST_ANSWER_BYTES", 100)
+    lamp = a_product(stock=10)
+
+    first, again = enter(lamp), enter(lamp)
+
+    assert (first.status_code, first.json["stock"]) == (200, 15)
+    assert (again.status_code, again.json["code"]) == (409, "answer_not_kept")
+    assert again.headers["Idempotency-Replayed"] == "true"
+    assert rows("SELECT stock FROM products") == [(15,)]
 
 
 @pytest.mark.parametrize(
@@ -129,7 +166,9 @@ def test_each_caller_has_keys_of_their_own(as_user, enter, a_product):
     assert stocks == [15, 20, 15]
 
 
-@pytest.mark.parametrize("key", ["", " ", "a b", "ä", "a" * 256, "a\tb", "\x7f"], ids=ascii)
+@pytest.mark.parametrize(
+    "key", ["", " ", "a b", "ä", "a" * 256, "a\tb", "\x7f", '""', '" "', "a, b"], ids=ascii
+)
 def test_a_bad_key_is_refused(admin, keys_stored, key):
     answer = admin.post("/products", json=LAMP, headers={"Idempotency-Key": key})
 
@@ -137,7 +176,7 @@ def test_a_bad_key_is_refused(admin, keys_stored, key):
     assert keys_stored() == 0
 
 
-@pytest.mark.parametrize("key", ["!", "~", "a" * 255, '"4f8a"'])
+@pytest.mark.parametrize("key", ["!", "~", '"', "a" * 255, f'"{"a" * 255}"', '"4f8a"'])
 def test_a_good_key_is_taken(admin, keys_stored, key):
     answer = admin.post("/products", json=LAMP, headers={"Idempotency-Key": key})
 
