@@ -73,6 +73,9 @@ log_files() {
   esac
 }
 
+# as_keeper_of PART COMMAND...: by whom its logs are written.
+as_keeper_of() { if [[ $1 == postgres ]]; then as_postgres "${@:2}"; else "${@:2}"; fi; }
+
 # all_logs: every line of Nginx, the services and their workers that is kept, on standard output.
 all_logs() {
   zcat --force -- "$ACCESS_LOG"*

@@ -5,10 +5,11 @@ readonly SUPERUSER=quartet
 
 # The programs of the version that made the cluster, or the newest there are.
 postgres_bin() {
-  local data=${1:-} bin
+  local data=${1:-} bin version
   if [[ -n $data && -r $data/PG_VERSION ]]; then
-    bin=/usr/lib/postgresql/$(<"$data/PG_VERSION")/bin
-    [[ -x $bin/postgres ]] || abort "$data was made by PostgreSQL $(<"$data/PG_VERSION"), which is not installed. Install postgresql-$(<"$data/PG_VERSION")."
+    version=$(number <"$data/PG_VERSION") || abort "$data/PG_VERSION holds no number."
+    bin=/usr/lib/postgresql/$version/bin
+    [[ -x $bin/postgres ]] || abort "$data was made by PostgreSQL $version, which is not installed. Install postgresql-$version."
   else
     bin=$(printf '%s\n' /usr/lib/postgresql/*/bin | sort -V | tail -n 1)
   fi
@@ -70,6 +71,6 @@ as_owner() { _psql "$1_owner" "$1.owner" "${@:2}"; }
 
 # _psql ROLE SECRET DATABASE PSQL-OPTION...
 _psql() {
-  PGPASSWORD=$(<"$SECRETS/$2") "$(postgres_bin "$VAR/postgres")/psql" --no-psqlrc --quiet --set=ON_ERROR_STOP=1 \
+  PGPASSWORD=$(<"$SECRETS/$2") as_run_user "$(postgres_bin "$VAR/postgres")/psql" --no-psqlrc --quiet --set=ON_ERROR_STOP=1 \
     --host="$RUN" --username="$1" --dbname="$3" "${@:4}"
 }

@@ -10,20 +10,23 @@ keep_log_small() {
 }
 
 # pid_in FILE MARK: print the pid in FILE if that process lives and has MARK in its command line.
-# A pid alone proves nothing: after a crash it may be somebody else's.
+# A pid alone proves nothing: after a crash it may be somebody else's. Another text than a number would lead
+# out of /proc, to what the run-time user can write.
 pid_in() {
   local file=$1 mark=$2 pid command
   [[ -r $file ]] || return 1
   read -r pid <"$file" || return 1
+  [[ $pid =~ ^[0-9]{1,9}$ ]] || return 1
   command=$(tr '\0' ' ' 2>/dev/null <"/proc/$pid/cmdline") || return 1
   [[ $command == *"$mark"* ]] || return 1
   printf '%s' "$pid"
 }
 
-# stop_process NAME PID SIGNAL SECONDS: ask, wait, and only then force.
+# stop_process NAME PID SIGNAL SECONDS: ask, wait, and only then force; by the run-time user, who has written the
+# pid, and can reach no process but its own.
 stop_process() {
   local name=$1 pid=$2 signal=$3 seconds=$4
-  kill -s "$signal" "$pid" 2>/dev/null || return 0
+  as_run_user kill -s "$signal" -- "$pid" 2>/dev/null || return 0
   if ! wait_until "$seconds" _is_gone "$pid"; then
     warn "$name (pid $pid) did not stop within $seconds s and is killed."
     _kill_tree "$pid"
@@ -36,7 +39,7 @@ _kill_tree() {
   local pids
   pids=$(tree_of "$1")
   # shellcheck disable=SC2086    # one word a pid
-  kill -s KILL $pids 2>/dev/null || true
+  as_run_user kill -s KILL -- $pids 2>/dev/null || true
 }
 
 # memory_of PID: proportional set size of PID and its descendants, in kB.

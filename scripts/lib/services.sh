@@ -135,7 +135,7 @@ all_are_ready() {
 await_ready() {
   wait_until 30 _is_ready_or_dead "$1" || true
   if ! is_ready "$1"; then
-    tail -n 20 "$VAR/log/$1.log"
+    as_run_user tail -n 20 "$VAR/log/$1.log"
     return 1
   fi
 }

@@ -50,7 +50,10 @@ log_files() {
 }
 
 # all_logs: every line that is kept, on standard output.
-all_logs() { cat -- "$VAR"/log/*.log*; }
+all_logs() { as_run_user cat -- "$VAR"/log/*.log*; }
+
+# as_keeper_of PART COMMAND...: by whom its logs are written.
+as_keeper_of() { as_run_user "${@:2}"; }
 
 # require_running: open the stack, with its database and its front door.
 require_running() {

@@ -75,10 +75,15 @@ _make_var() {
   fi
 }
 
+short_run() {
+  if ((EUID == 0)); then printf '/run/quartet-'; else printf '/tmp/quartet-%s-' "$EUID"; fi
+  hash_of <<<"$VAR"
+}
+
 # A short folder for sockets, of the run-time user alone. Under /tmp somebody else may have made it first.
 _make_short_run() {
   local folder
-  if ((EUID == 0)); then folder=/run/quartet-$(hash_of <<<"$VAR"); else folder=/tmp/quartet-$EUID-$(hash_of <<<"$VAR"); fi
+  folder=$(short_run)
   mkdir -m 0700 "$folder" 2>/dev/null || true
   if ((EUID == 0)) && [[ ! -L $folder ]]; then chown "$RUN_USER:" "$folder"; fi
   if [[ -L $folder || ! -d $folder || $(stat -c '%U %a' "$folder") != "$RUN_USER 700" ]]; then

@@ -13,12 +13,14 @@ AT_RISK_SECONDS = 60
 
 # A table of which nothing is logged, an index without one of its rows, a key that leads to nothing.
 DAMAGE = """
+SET SESSION AUTHORIZATION microservice3_owner;
 ALTER TABLE order_history SET UNLOGGED;
 CREATE TABLE torn (n integer PRIMARY KEY);
+CREATE TABLE loose (n integer CONSTRAINT loose_is_torn REFERENCES torn);
+RESET SESSION AUTHORIZATION;
 UPDATE pg_index SET indisready = false WHERE indexrelid = 'torn_pkey'::regclass;
 INSERT INTO torn VALUES (1);
 UPDATE pg_index SET indisready = true WHERE indexrelid = 'torn_pkey'::regclass;
-CREATE TABLE loose (n integer CONSTRAINT loose_is_torn REFERENCES torn);
 SET session_replication_role = replica;
 INSERT INTO loose VALUES (2);
 """

@@ -6,6 +6,7 @@ Triggers write down how each order, reservation and redemption moves while the s
 import pytest
 
 from chassis import testing
+from chassis.settings import owner_of, with_role
 from tests.model.order_saga import moves_of_one_order
 
 SEEDS = range(101, 109)
@@ -37,7 +38,7 @@ def trace(databases):
         key = "id" if table == "orders" else "order_id"
         before, after = (recorded.replace("row.", f"{row}.") for row in ("OLD", "NEW"))
         testing.execute(
-            databases(name),
+            with_role(databases(name), owner_of(name)),
             """
             CREATE UNLOGGED TABLE trace (
                 number bigint GENERATED ALWAYS AS IDENTITY,
