@@ -81,15 +81,11 @@ cluster_folder() { printf '/etc/postgresql/%s/main' "$(postgres_version)"; }
 
 readonly HBA_BEGIN='# quartet: its roles, each on its own database, by password' HBA_END='# quartet: end'
 
+# An owner connects also to what a restore loads or keeps, under another name; not to what is another's, by CONNECT.
 _hba_lines() {
-  local service
-  say "$HBA_BEGIN"
-  for service in "${SERVICES[@]}"; do
-    say "local $service $service scram-sha-256"
-    say "local $service,${service}_restored ${service}_owner scram-sha-256"
-  done
-  say "local $PROMISES $PROMISES scram-sha-256"
-  say "$HBA_END"
+  local IFS=,
+  printf '%s\n' "$HBA_BEGIN" "local sameuser ${SERVICES[*]},$PROMISES scram-sha-256" \
+    "local all ${SERVICES[*]/%/_owner} scram-sha-256" "$HBA_END"
 }
 
 has_cluster() {
