@@ -225,7 +225,7 @@ http_status() {
 
 # number: standard input if that is a whole number, else nothing, and a failure. Bash evaluates a text as
 # arithmetic where it wants a number, so what a database or a service has said must be one before that.
-number() { grep -xE '[0-9]{1,15}'; }
+number() { grep -xE '0|[1-9][0-9]{0,14}'; }
 
 # wait_until SECONDS COMMAND...: try COMMAND until it succeeds or the time is up.
 wait_until() {

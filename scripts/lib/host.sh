@@ -117,9 +117,10 @@ _confined() {
     properties+=(--property="$1")
     shift
   done
-  # shellcheck disable=SC2016    # expanded by the inner shell
+  # systemd expands what is in braces, the inner shell the rest
+  # shellcheck disable=SC2016
   systemd-run --quiet --pipe --wait --collect "${properties[@]}" /bin/sh -c '
-    for file in "$CREDENTIALS_DIRECTORY"/*; do export "${file##*/}=$file"; done
+    for file in "$CREDENTIALS_DIRECTORY"/*; do export "$(basename "$file")=$file"; done
     exec "$@"' sh "${@:2}"
 }
 
