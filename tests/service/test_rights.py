@@ -41,7 +41,10 @@ def as_itself(name, own_url):
 
 @pytest.mark.parametrize("statement", REFUSED.values(), ids=REFUSED)
 def test_a_service_may_change_nothing_but_rows(name, as_itself, statement):
-    with pytest.raises(psycopg2.errors.InsufficientPrivilege):
+    refused = pytest.raises(
+        psycopg2.errors.InsufficientPrivilege, match="permission denied|must be"
+    )
+    with refused:  # the trigger of the audit log says something else
         as_itself(statement.format(owner=owner_of(name)))
 
 
