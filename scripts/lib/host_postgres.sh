@@ -39,7 +39,7 @@ readonly PROMISES=quartet_promises    # a database, and a role that may do nothi
 broken_promises() {
   local password
   password=$(head -c 32 /dev/urandom | base64 -w 0 | tr -d '+/=')
-  _forget_promises
+  forget_promises
   as_superuser postgres <<SQL
 CREATE ROLE $PROMISES LOGIN PASSWORD '$password';
 CREATE DATABASE $PROMISES OWNER $PROMISES TEMPLATE template0;
@@ -54,7 +54,7 @@ SQL
     _tables_of microservice3
     cat "$CHECKOUT/scripts/lib/promises.sql"
   } | PGPASSWORD=$password _psql "$PROMISES" "$PROMISES" --tuples-only --no-align --field-separator=' ' --pset=null=-
-  _forget_promises
+  forget_promises
 }
 
 # _tables_of SERVICE: statements that make them a schema of its name.
@@ -67,7 +67,7 @@ IMPORT FOREIGN SCHEMA public FROM SERVER $1 INTO $1 OPTIONS (import_generated 'f
 SQL
 }
 
-_forget_promises() {
+forget_promises() {
   as_superuser postgres <<SQL
 SET client_min_messages = warning;
 DROP DATABASE IF EXISTS $PROMISES WITH (FORCE);
