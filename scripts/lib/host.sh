@@ -8,6 +8,7 @@ readonly KEYS=$SECRETS
 readonly LIBRARY=/usr/lib/quartet               # uwsgi, and the venv that it was compiled in
 readonly VENV=$LIBRARY/build
 readonly UNITS=/usr/local/lib/systemd/system    # /etc/systemd/system stays the operator's
+readonly JOURNAL=--namespace=quartet             # of the services; as LogNamespace in their units
 readonly ACCESS_LOG=/var/log/nginx/quartet.log
 readonly IMAGES=/var/lib/microservice2/images    # as in nginx/conf.d/service.conf
 readonly IMAGE_KEEPER=microservice2
@@ -76,7 +77,7 @@ log_files() {
 # all_logs: every line of Nginx, the services and their workers that is kept, on standard output.
 all_logs() {
   zcat --force -- "$ACCESS_LOG"*
-  journalctl --unit='microservice*.service' --output=cat --quiet --no-pager
+  journalctl "$JOURNAL" --unit='microservice*.service' --output=cat --quiet --no-pager
 }
 
 # require_service ARGUMENT: exactly the name of one.
