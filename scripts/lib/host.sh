@@ -8,8 +8,9 @@ readonly KEYS=$SECRETS
 readonly LIBRARY=/usr/lib/quartet               # uwsgi, and the venv that it was compiled in
 readonly VENV=$LIBRARY/build
 readonly UNITS=/usr/local/lib/systemd/system    # /etc/systemd/system stays the operator's
-readonly JOURNAL=--namespace=quartet             # of the services; as LogNamespace in their units
-readonly ACCESS_LOG=/var/log/nginx/quartet.log
+readonly JOURNAL=--namespace=+quartet            # of the services, as LogNamespace in their units; and systemd's
+readonly LOGS=/var/log/quartet                  # of Nginx, as in nginx/conf.d/service.conf
+readonly ACCESS_LOG=$LOGS/access.log
 readonly IMAGES=/var/lib/microservice2/images    # as in nginx/conf.d/service.conf
 readonly IMAGE_KEEPER=microservice2
 readonly MAIL=/var/lib/microservice4/mail
@@ -69,7 +70,7 @@ require_place() { require_host; }
 
 log_files() {
   case $1 in
-    nginx) printf '%s\n' /var/log/nginx/error.log "$ACCESS_LOG" ;;
+    nginx) printf '%s\n' /var/log/nginx/error.log "$LOGS/error.log" "$ACCESS_LOG" ;;
     postgres) printf '%s\n' /var/log/postgresql/*.log ;;
   esac
 }
