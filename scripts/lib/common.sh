@@ -19,9 +19,21 @@ readonly CHECKOUT VAR_NAME HTTP_PORT INTERNAL_PORT SYSTEM_PYTHON LOCK_WAIT_SECON
 
 # ---- messages
 
-say() { printf '%s\n' "$*"; }
+# Characters that command a terminal or reorder a text. Messages repeat what others have written.
+readonly UNPRINTABLE=$'[\x01-\x08\x0b-\x1f\x7f\u0080-\u009f\u061c\u200e\u200f\u202a-\u202e\u2066-\u2069]'
 
-warn() { printf '%s\n' "$*" >&2; }
+say() { printf '%s\n' "${*//$UNPRINTABLE/?}"; }
+
+warn() { printf '%s\n' "${*//$UNPRINTABLE/?}" >&2; }
+
+# printable COMMAND...: run COMMAND, and print what it says so that it cannot command a terminal.
+printable() {
+  if [[ -x $SYSTEM_PYTHON ]]; then
+    "$SYSTEM_PYTHON" "$CHECKOUT/scripts/lib/printable.py" "$@"
+  else
+    "$@" | cat --show-nonprinting    # which escapes letters beyond ASCII, too
+  fi
+}
 
 abort() {
   warn "${0##*/}: $*"
@@ -91,7 +103,7 @@ step_failed() {
   {
     if [[ -t 2 ]]; then printf '\r\e[K'; fi
     printf '%8s  %s: FAILED\n' "$time" "$title"
-    tail -n 20 "$log" | sed 's/^/            | /'
+    printable tail -n 20 "$log" | sed 's/^/            | /'
     printf '          What to do: %s\n' "$hint"
   } >&2
 }

@@ -9,6 +9,8 @@ import sys
 import urllib.error
 import urllib.request
 
+from printable import printable
+
 COLUMNS = "{:<14} {:>8}  {:<14} {:<14} {:<16} {:>5}  {:<19}  {}"
 HEADINGS = ("SERVICE", "ID", "FOR", "SUBJECT", "EVENT", "TRIES", "SINCE", "REASON")
 
@@ -59,16 +61,18 @@ class DeadLetters:
 
 def show_table(boxes):
     rows = [
-        COLUMNS.format(
-            box.service,
-            letter["id"],
-            letter["lane"],
-            letter["subject"],
-            letter["event_type"] or "-",
-            letter["attempts"],
-            letter["created_at"][:19],
-            letter["reason"],
-        )
+        printable(
+            COLUMNS.format(
+                box.service,
+                letter["id"],
+                letter["lane"],
+                letter["subject"],
+                letter["event_type"] or "-",
+                letter["attempts"],
+                letter["created_at"][:19],
+                letter["reason"],
+            )
+        ).replace("\n", " ")
         for box in boxes
         for letter in tried(box.all, [])
     ]
@@ -92,7 +96,7 @@ def tried(action, otherwise):
         return action()
     except Failed as failure:
         failures.append(failure)
-        print(failure, file=sys.stderr)
+        print(printable(str(failure)), file=sys.stderr)
         return otherwise
 
 
@@ -103,7 +107,7 @@ def main(base_url, action, services, *numbers):
         show_table(boxes)
     elif action == "show":
         if letter := tried(lambda: boxes[0].one(numbers[0]), None):
-            print(json.dumps(letter, indent=2, ensure_ascii=False))
+            print(printable(json.dumps(letter, indent=2, ensure_ascii=False)))
     else:
         action, _, everything = action.partition("-")
         for box in boxes:

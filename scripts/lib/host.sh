@@ -8,7 +8,9 @@ readonly KEYS=$SECRETS
 readonly LIBRARY=/usr/lib/quartet               # uwsgi, and the venv that it was compiled in
 readonly VENV=$LIBRARY/build
 readonly UNITS=/usr/local/lib/systemd/system    # /etc/systemd/system stays the operator's
-readonly ACCESS_LOG=/var/log/nginx/quartet.log
+readonly JOURNAL=--namespace=+quartet            # of the services, as LogNamespace in their units; and systemd's
+readonly LOGS=/var/log/quartet                  # of Nginx, as in nginx/conf.d/service.conf
+readonly ACCESS_LOG=$LOGS/access.log
 readonly IMAGES=/var/lib/microservice2/images    # as in nginx/conf.d/service.conf
 readonly IMAGE_KEEPER=microservice2
 readonly MAIL=/var/lib/microservice4/mail
@@ -68,18 +70,18 @@ require_place() { require_host; }
 
 log_files() {
   case $1 in
-    nginx) printf '%s\n' /var/log/nginx/error.log "$ACCESS_LOG" ;;
+    nginx) printf '%s\n' /var/log/nginx/error.log "$LOGS/error.log" "$ACCESS_LOG" ;;
     postgres) printf '%s\n' /var/log/postgresql/*.log ;;
   esac
 }
 
-# as_keeper_of PART COMMAND...: by whom its logs are written.
-as_keeper_of() { if [[ $1 == postgres ]]; then as_postgres "${@:2}"; else "${@:2}"; fi; }
+# keeper_of PART: the user that writes its log files, who may put a link in place of one.
+keeper_of() { if [[ $1 == postgres ]]; then echo postgres; else echo root; fi; }
 
 # all_logs: every line of Nginx, the services and their workers that is kept, on standard output.
 all_logs() {
   zcat --force -- "$ACCESS_LOG"*
-  journalctl --unit='microservice*.service' --output=cat --quiet --no-pager
+  journalctl "$JOURNAL" --unit='microservice*.service' --output=cat --quiet --no-pager
 }
 
 # require_service ARGUMENT: exactly the name of one.

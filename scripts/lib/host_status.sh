@@ -10,7 +10,7 @@ readonly OLD_BACKUP_SECONDS=$((2 * 86400)) OLD_DRILL_SECONDS=$((15 * 86400))
 
 declare -A traffic=()    # service -> "RPS ERRORS P95"
 
-_row() { printf '%-14s %-26s %8s  %-9s %-5s %6s %6s %6s %6s %7s %10s\n' "$@"; }
+_row() { printf '%-14s %-26s %8s  %-9s %-5s %6s %6s %6s %6s %7s %10s\n' "${@//[^ -~]/?}"; }
 
 _read_traffic() {
   local service rest

@@ -164,24 +164,36 @@ _cluster_port() { postgres_port 2>/dev/null || echo 5432; }
 
 # ---- units
 
-unit_files() { (cd "$CHECKOUT/systemd" && find -- * ! -type d ! -name tmpfiles.conf) | sort; }
+unit_files() { (cd "$CHECKOUT/systemd" && find -- */* *.{service,socket,target,timer} ! -type d) | sort; }
+
+# What belongs to the units: a file of systemd/, and where it goes.
+declare -rA CONFIGURATION=(
+  [tmpfiles.conf]=/etc/tmpfiles.d/quartet.conf
+  [journald.conf]=/etc/systemd/journald@quartet.conf
+  [logrotate.conf]=$LIBRARY/logrotate.conf
+)
 
 has_units() {
-  local unit
-  cmp -s "$CHECKOUT/systemd/tmpfiles.conf" /etc/tmpfiles.d/quartet.conf || return 1
+  local unit file
+  for file in "${!CONFIGURATION[@]}"; do
+    cmp -s "$CHECKOUT/systemd/$file" "${CONFIGURATION[$file]}" || return 1
+  done
   for unit in $(unit_files); do
     cmp -s "$CHECKOUT/systemd/$unit" "$UNITS/$unit" || return 1
   done
 }
 
 make_units() {
-  local unit
-  install -D -m 0644 "$CHECKOUT/systemd/tmpfiles.conf" /etc/tmpfiles.d/quartet.conf
+  local unit file
+  for file in "${!CONFIGURATION[@]}"; do
+    install -D -m 0644 "$CHECKOUT/systemd/$file" "${CONFIGURATION[$file]}"
+  done
   for unit in $(unit_files); do
     install -D -m 0644 "$CHECKOUT/systemd/$unit" "$UNITS/$unit"
   done
   systemd-tmpfiles --create quartet.conf
   systemctl daemon-reload
+  systemctl try-restart systemd-journald@quartet.service    # it keeps what it has open
 }
 
 # ---- migrations
@@ -203,7 +215,7 @@ make_migrations() {
 
 all_units() {
   local service
-  printf '%s\n' microservices.target microservices-backup.timer microservices-restore-drill.timer
+  printf '%s\n' microservices.target microservices-backup.timer microservices-restore-drill.timer microservices-logs.timer
   for service in "${SERVICES[@]}"; do units_of "$service"; done
 }
 

@@ -52,8 +52,8 @@ log_files() {
 # all_logs: every line that is kept, on standard output.
 all_logs() { as_run_user cat -- "$VAR"/log/*.log*; }
 
-# as_keeper_of PART COMMAND...: by whom its logs are written.
-as_keeper_of() { as_run_user "${@:2}"; }
+# keeper_of PART: the user that writes its log files, who may put a link in place of one.
+keeper_of() { printf '%s\n' "$RUN_USER"; }
 
 # require_running: open the stack, with its database and its front door.
 require_running() {

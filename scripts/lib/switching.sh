@@ -10,7 +10,7 @@ try_release() {
     as_user "$service" "$SYSTEM_PYTHON" - "/run/microservices/$service/candidate.sock" \
       "/api/service${service#microservice}" <"$CHECKOUT/scripts/lib/try_release.py" || result=1
   systemctl stop "microservice-candidate@$service"
-  if ((result != 0)); then journalctl --unit="microservice-candidate@$service" --since=-2min --no-pager --output=cat | tail -n 15; fi
+  if ((result != 0)); then journalctl "$JOURNAL" --unit="microservice-candidate@$service" --since=-2min --no-pager --output=cat | tail -n 15; fi
   rm -f "$WWW/$service/candidate"
   return "$result"
 }

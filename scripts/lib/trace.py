@@ -7,6 +7,8 @@ import json
 import sys
 from datetime import UTC, datetime
 
+from printable import printable
+
 ROW = "{:>10}  {:>9}  {:<20} {}"
 _KNOWN = {"time", "ended", "level", "service", "name", "message", "request_id", "exc_info"}
 
@@ -60,7 +62,8 @@ def main(request_id):
     print(ROW.format("AFTER", "TOOK", "WHERE", "WHAT"))
     for begin, seconds, place, what in found:
         took = "" if seconds is None else f"{seconds * 1000:.0f} ms"
-        print(ROW.format(f"{(begin - first) * 1000:.0f} ms", took, place, what))
+        row = ROW.format(f"{(begin - first) * 1000:.0f} ms", took, place, what)
+        print(printable(row.replace("\n", " ")))
 
 
 if __name__ == "__main__":

@@ -37,11 +37,11 @@ def test_status_tells_what_is_asked_and_answered(host):
 
 
 def test_status_is_up_to_date_when_the_log_was_rotated(host):
-    host.run("logrotate", "--force", "/etc/logrotate.d/nginx")
+    host.run("logrotate", "--force", "--state=/tmp/state", "/usr/lib/quartet/logrotate.conf")
 
     host.run("python3", "-c", ASK)
 
-    wait_for(lambda: "products" in host.output("cat", "/var/log/nginx/quartet.log"))
+    wait_for(lambda: "products" in host.output("cat", "/var/log/quartet/access.log"))
 
 
 def test_a_service_that_is_changed_is_waited_for(host):

@@ -14,6 +14,7 @@ def test_data_outlive_the_installation(host):
     assert host.run("ls", "/opt/www/microservice1", check=False).returncode != 0
     assert host.output("sh", "-c", "ps ax | grep -c [u]wsgi || true") == "0"
     assert int(rows(host, *users)) == before
+    assert host.run("ls", "/etc/systemd/journald@quartet.conf", check=False).returncode != 0
     assert "worker_connections 768;" in host.output("cat", "/etc/nginx/nginx.conf")  # as Debian's
     host.run("scripts/install")
     assert int(rows(host, *users)) >= before
@@ -27,6 +28,8 @@ def test_erasing_leaves_nothing(host):
         "/opt/www/microservice1",
         "/usr/lib/quartet",
         "/run/quartet",
+        "/var/log/quartet",
+        "/var/log/journal/*.quartet",
     ):
         assert host.run("sh", "-c", f"ls -d {place}", check=False).returncode != 0, place
     assert host.run("getent", "passwd", "microservice1", check=False).returncode != 0

@@ -5,7 +5,9 @@ import http.client
 import re
 import select
 import socket
+import time
 from collections import Counter
+from contextlib import suppress
 
 import pytest
 
@@ -15,14 +17,16 @@ LOGIN = "/api/service1/tokens"
 READ = "/api/service1/users/7"
 
 
+# What is let in beyond a burst comes more slowly than any machine can ask.
+SLOWLY = {"rate=20r/s": "rate=1r/s", "rate=500r/s": "rate=20r/s"}
+LOOPBACK_IS_LIMITED = {"127.0.0.0/8 0;": "127.0.0.0/8 1;"}
+BURST = 1_000  # that Nginx lets in of one address at once
+
+
 @pytest.fixture
 def strange_door(tmp_path):
-    """A front door, new for each test, to which loopback is an address like others.
-
-    What is let in beyond a burst comes more slowly than any machine can ask.
-    """
-    slowly = {"rate=20r/s": "rate=1r/s", "rate=500r/s": "rate=20r/s"}
-    door = FrontDoor(tmp_path, slowly | {"127.0.0.0/8 0;": "127.0.0.0/8 1;"})
+    """A front door, new for each test, to which loopback is an address like others."""
+    door = FrontDoor(tmp_path, SLOWLY | LOOPBACK_IS_LIMITED)
     door.start()
     echoes = [Echo(door.sockets / f"microservice{number}.sock") for number in (1, 2)]
     yield door
@@ -171,3 +175,60 @@ def test_one_address_has_200_requests_at_once(strange_door):
     [refusal] = send_at_once(strange_door, 201, begun)
 
     assert_problem(refusal, 429, "too_many_requests")
+
+
+LONG = "a" * 255
+FLOODS = {
+    "429": f"GET /{LONG} HTTP/1.1\r\nHost: shop\r\n\r\n",
+    "404 of an internal page": f"GET /problems/{LONG} HTTP/1.1\r\nHost: shop\r\n\r\n",
+    "404 without a slash": "GET /api/service1 HTTP/1.1\r\nHost: shop\r\n\r\n",
+    "400": f"GET /{LONG} HTTP/1.1\r\nBad Header: x\r\n\r\n",
+    "405": f"TRACE /{LONG} HTTP/1.1\r\nHost: shop\r\n\r\n",
+    "414": f"GET /{LONG * 40} HTTP/1.1\r\nHost: shop\r\n\r\n",
+    "431": f"GET /{LONG} HTTP/1.1\r\nHost: shop\r\nX: {LONG * 40}\r\n\r\n",
+    "501": f"GET /{LONG} HTTP/1.1\r\nHost: shop\r\nTransfer-Encoding: x\r\n\r\n",
+}
+LIMITED = ("429", "404 without a slash")  # the others are refused before Nginx looks at the limits
+
+
+@pytest.mark.parametrize("kind", FLOODS)
+def test_refused_requests_of_a_flood_are_hardly_logged(strange_door, kind):
+    answers = flood(strange_door, FLOODS[kind].encode(), seconds=1)
+
+    let_in = BURST + 20 * 10 if kind in LIMITED else 0  # in at most ten seconds
+    lines = strange_door.log.read_text().count("\n")
+    assert answers > max(50, 2 * let_in)
+    assert lines <= let_in + 3 + answers / 1_000
+
+
+def test_a_share_of_the_refused_requests_is_logged(tmp_path):
+    door = FrontDoor(tmp_path, SLOWLY | LOOPBACK_IS_LIMITED | {"0.01%": "50%"})
+    door.start()
+    try:
+        answers = flood(door, FLOODS["400"].encode(), seconds=0.5)
+    finally:
+        door.stop()
+
+    assert 0.3 * answers < door.log.read_text().count('"status":400') < 0.7 * answers
+
+
+def test_every_request_of_the_host_itself_is_logged(door):
+    answers = flood(door, FLOODS["400"].encode(), seconds=0.2)
+
+    assert door.log.read_text().count('"status":400') >= answers
+
+
+def flood(door, request, seconds):
+    """Send a request as often as one client can. Returns how many answers have come."""
+    end = time.monotonic() + seconds
+    answers = 0
+    while time.monotonic() < end:
+        with (
+            suppress(OSError),  # Nginx closes a connection that has sent enough
+            socket.create_connection(("127.0.0.1", door.port), timeout=5) as connection,
+        ):
+            connection.sendall(request * (100_000 // len(request)))
+            connection.shutdown(socket.SHUT_WR)
+            while piece := connection.recv(1_000_000):
+                answers += piece.count(b"HTTP/1.1 ")
+    return answers

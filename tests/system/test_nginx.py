@@ -254,6 +254,14 @@ def test_the_access_log_holds_no_path_that_is_longer_than_any_route(door):
     assert line["path"] == "/" + 255 * "a"
 
 
+def test_the_access_log_holds_no_method_that_is_longer_than_any(door, echo):
+    door.ask(7_000 * "A", "/api/service1/users", headers={"X-Request-ID": "long-2"})
+
+    [line] = wait_for(lambda: [line for line in logged(door) if line["request_id"] == "long-2"])
+
+    assert line["method"] == 16 * "A"
+
+
 def test_the_error_log_holds_no_query_of_whom_a_service_did_not_answer(door):
     secret = "alice@example.com"
     unheard = socket.socket(socket.AF_UNIX)

@@ -13,6 +13,8 @@ from datetime import UTC, datetime
 from pathlib import Path
 from urllib.parse import urlsplit
 
+from printable import printable
+
 from import_trade.planning import Plan, make_plan
 from import_trade.progress import Notices
 from import_trade.reading import Refused, read_trade
@@ -145,7 +147,7 @@ def listen_for_signals() -> None:
 
 def fail(text: str, status: int) -> int:
     sys.stdout.flush()
-    print(f"import-trade: {text}", file=sys.stderr)
+    print(printable(f"import-trade: {text}"), file=sys.stderr)
     return status
 
 

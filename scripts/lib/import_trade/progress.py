@@ -6,6 +6,8 @@ import threading
 import time
 from types import TracebackType
 
+from printable import printable
+
 BAR_EVERY_SECONDS = 0.1
 LINE_EVERY_SECONDS = 5
 TROUBLE_EVERY_SECONDS = 5
@@ -95,4 +97,5 @@ class Notices:
             if now < self._next:
                 return
             self._next = now + TROUBLE_EVERY_SECONDS
+        text = printable(text)
         sys.stderr.write(f"\n{text}\n" if sys.stdout.isatty() else f"{text}\n")

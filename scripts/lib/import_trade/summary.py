@@ -4,6 +4,8 @@ from collections import Counter
 from datetime import date
 from pathlib import Path
 
+from printable import printable
+
 from import_trade.planning import Plan
 from import_trade.progress import LABEL_WIDTH
 from import_trade.reading import TradeFile
@@ -14,7 +16,7 @@ MOST_REASONS_SHOWN = 5
 
 
 def show_plan(trade: TradeFile, plan: Plan, report: Path | None) -> None:
-    print(f"{trade.name}: {counted(len(trade.lines) + len(trade.rejections), 'line')}")
+    print(printable(trade.name) + f": {counted(len(trade.lines) + len(trade.rejections), 'line')}")
     sales = sum(len(order.lines) for order in plan.orders)
     remark = left_out(plan.invoices_without_order, "invoice")
     show("orders", f"{len(plan.orders):,}", f"of {counted(sales, 'line')}{remark}")
@@ -31,11 +33,11 @@ def show_plan(trade: TradeFile, plan: Plan, report: Path | None) -> None:
     for reason, number in Counter(one.reason for one in plan.rejections).most_common(
         MOST_REASONS_SHOWN
     ):
-        print(f"{'':<{LABEL_WIDTH}} {number:>6,} {reason}")
+        print(printable(f"{'':<{LABEL_WIDTH}} {number:>6,} {reason}"))
 
 
 def show(label: str, figure: str, remark: str) -> None:
-    print(f"  {label:<{LABEL_WIDTH - 2}} {figure:>6} {remark}".rstrip())
+    print(printable(f"  {label:<{LABEL_WIDTH - 2}} {figure:>6} {remark}".rstrip()))
 
 
 def left_out(number: int, noun: str) -> str:
@@ -51,7 +53,7 @@ def show_rejections(plan: Plan, report: Path | None) -> None:
         return
     print("Would be rejected:")
     for one in plan.rejections[:MOST_REJECTIONS_SHOWN]:
-        print(f"  line {one.number}: {one.reason}")
+        print(printable(f"  line {one.number}: {one.reason}"))
     left = len(plan.rejections) - MOST_REJECTIONS_SHOWN
     if left > 0:
         print(f"  and {left:,} more; --report FILE writes them all")
@@ -65,7 +67,7 @@ def show_reconciliation(plan: Plan, result: Reconciliation) -> None:
     if result.differences:
         print(f"\nThe services differ from the file in {len(result.differences):,} points:")
         for difference in result.differences:
-            print(f"  {difference}")
+            print(printable(f"  {difference}"))
         return
     entries = sum(1 for product in plan.products if product.opening) + len(plan.returns)
     print(
