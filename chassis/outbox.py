@@ -19,9 +19,9 @@ LEASE_SECONDS = 8
 MOST_COUNTED = 10_000
 LONGEST_PAUSE_SECONDS = 120  # of a message; one that is longer comes of a clock that stepped back
 
-# Messages of the subject of another row, behind it. Its name goes into the braces. `id + 0` is in the
-# index outbox_subjects alone: asked for `id`, the planner may walk through all other subjects. The
-# plan must not depend on statistics, which are missing after a sudden backlog.
+# Messages of the subject of another row, behind it. Its name goes into the braces. The plan must
+# not depend on statistics, which are missing after a sudden backlog. Only the index outbox_subjects
+# has `id + 0`: asked for `id`, the planner may take the primary key, and read all other subjects.
 _FOLLOWS = """
               lane = {0}.lane
               AND subject = {0}.subject
@@ -106,6 +106,7 @@ def publish_latest(tx, event_type, *, subject, data, to):
         lanes=list(to),
         **_written(subject, event),
     )
+    tx.queue("SET LOCAL enable_sort = DEFAULT")  # for what the caller goes on to do
     return event["id"]
 
 
@@ -308,15 +309,18 @@ def put_back(tx, messages, *, seconds, reason):
 
 def claim_alarm(tx, message_id):
     """Return True for one caller, once a message has waited for too long: it gives the alarm."""
-    return tx.run(
-        """
-        UPDATE outbox
-           SET alarm_at = NULL
-         WHERE id = %(id)s
-           AND alarm_at <= now()
-        """,
-        id=message_id,
-    ) == 1
+    return bool(
+        tx.value(
+            """
+               UPDATE outbox
+                  SET alarm_at = NULL
+                WHERE id = %(id)s
+                  AND alarm_at <= now()
+            RETURNING true
+            """,
+            id=message_id,
+        )
+    )
 
 
 def refused(tx, message, *, reason):
@@ -435,7 +439,10 @@ def discard_dead_letter(tx, letter_id):
 
 @dataclass(frozen=True, slots=True)
 class Backlog:
-    """What an outbox holds, each number at most MOST_COUNTED. oldest_seconds: 0 if nothing waits."""
+    """What an outbox holds. oldest_seconds: the age of the oldest that waits, 0 if nothing does.
+
+    waiting, dead: counted up to MOST_COUNTED; one more than that stands for all that is more.
+    """
 
     waiting: int
     dead: int
@@ -534,7 +541,7 @@ def backlog(tx):
                     WHERE id = ANY (ARRAY (SELECT id FROM oldest))
                ) AS oldest_seconds
         """,
-        most=MOST_COUNTED,
+        most=MOST_COUNTED + 1,
     )
 
 
