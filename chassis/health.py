@@ -4,6 +4,7 @@
 """
 
 import time
+from dataclasses import asdict
 
 from chassis import outbox, service
 from chassis.api import Blueprint
@@ -30,8 +31,10 @@ class ReadyView(Schema):
 
 
 class OutboxView(Schema):
-    waiting = Whole("Messages that are still to be delivered", 0, min=0)
-    dead = Whole("Messages that were refused for good", 0, min=0)
+    waiting = Whole("Messages that are still to be delivered, counted up to 10,000", 0, min=0)
+    waiting_is_exact = Flag("False if more wait than are counted; else absent", False)
+    dead = Whole("Messages that were refused for good, counted up to 10,000", 0, min=0)
+    dead_is_exact = Flag("False if there are more than are counted; else absent", False)
     oldest_seconds = Whole("The age of the oldest message that waits", 0, min=0)
 
 
@@ -75,8 +78,17 @@ def status():
     }
     if found["ready"]:
         with transaction() as tx:
-            found["outbox"] = outbox.backlog(tx)
+            found["outbox"] = _shown(outbox.backlog(tx))
     return found
+
+
+def _shown(backlog):
+    """Return a chassis.outbox.Backlog as OutboxView, with a word on counts that were capped."""
+    shown = asdict(backlog)
+    for name in ("waiting", "dead"):
+        if shown[name] > outbox.MOST_COUNTED:
+            shown |= {name: outbox.MOST_COUNTED, f"{name}_is_exact": False}
+    return shown
 
 
 def _database_answers():

@@ -7,7 +7,7 @@ one which takes another's place goes on in its files, and none of a dead process
 
 from functools import cache
 
-from prometheus_client import Counter, values
+from prometheus_client import Counter, Gauge, values
 
 
 def write_as(place):
@@ -50,6 +50,27 @@ def overdue_counter():
         "Messages of the outbox that nobody has answered for 5 minutes, by lane",
         ["lane"],
         registry=None,
+    )
+
+
+def oldest_gauge():
+    """Return the gauge of the age of the oldest message of the outbox, by lane."""
+    return Gauge(
+        "outbox_oldest_seconds",
+        "How long the oldest message of the outbox has waited when the worker last looked, by lane",
+        ["lane"],
+        registry=None,
+        multiprocess_mode="mostrecent",
+    )
+
+
+def watched_gauge():
+    """Return the gauge of the Unix time at which the worker last looked at the outbox."""
+    return Gauge(
+        "outbox_watched_at_seconds",
+        "When the worker last looked at the outbox, as Unix time; it stands still without a worker",
+        registry=None,
+        multiprocess_mode="mostrecent",
     )
 
 

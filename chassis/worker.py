@@ -8,6 +8,9 @@ Each lane has threads of its own, so a neighbour that hangs holds up nobody else
 only so many calls to it are under way at once. They wake by LISTEN/NOTIFY, with a poll each second
 behind it, and any number of workers of one service may run at once. After an outage the lanes catch
 up in the order of the table: while an earlier one is behind, the later ones take a round at times.
+
+The worker watches the table besides: how long the oldest message of each lane has waited is a
+metric, and after five minutes an error in the log, also if no lease succeeds.
 """
 
 import itertools
@@ -30,12 +33,15 @@ BATCH = 64  # messages that one call may carry
 SHARE = 16  # messages that a thread takes to deliver one by one: the others find some as well
 POLL_SECONDS = 1.0
 GATHER_SECONDS = 1.0  # between two rounds: what comes in it goes together; the first goes at once
+WATCH_SECONDS = 15.0
 FIRST_RETRY_SECONDS = 0.1
 ROUNDS_GIVEN_AWAY = 5  # of a lane while an earlier one is behind
 LONGEST_RETRY_SECONDS = 5.0
 OUR_FAULT_RETRY_SECONDS = 60.0
 TASK_SECONDS = CALL_SECONDS + 1.0
 HOUSEKEEPING_SECONDS = 3600.0
+_ENDS = ("delivered", "refused")
+_NOT_BEGUN = ("left", "held_up")
 ROUND_SECONDS = 2 * outbox.LEASE_SECONDS  # a lane that takes longer to go round hangs
 
 
@@ -112,12 +118,40 @@ class Worker:
         self._behind = dict.fromkeys(self.lanes, False)  # there was more than one round could take
         self._stop = threading.Event()
         self._notify = notifier(service.settings.notify_socket)
+        self._watch_due = time.monotonic()
         self._last_round = {}  # of each thread, by the monotonic clock
         self._deliveries = metrics.delivery_counter()
         self._overdue = metrics.overdue_counter()
+        self._oldest = metrics.oldest_gauge()
+        self._watched_at = metrics.watched_gauge()
 
     def step(self, lane):
         """Deliver what is due in one lane, some messages of it. Returns how many were tried."""
+        return _tried(self._round(lane))
+
+    def watch(self):
+        """Measure how long the oldest message of each lane has waited; give the alarm if too long.
+
+        Raises Unavailable if the database does not answer.
+        """
+        with transaction() as tx:
+            found = outbox.oldest_of_each_lane(tx)
+            overdue = [
+                oldest
+                for oldest in found
+                if oldest.is_overdue and outbox.claim_alarm(tx, oldest.id)
+            ]
+        for oldest in overdue:
+            with context.caused_by(request=oldest.request_id, trace=oldest.traceparent):
+                self._alarm(oldest, oldest.reason)
+        for lane in self.lanes.keys() | {oldest.lane for oldest in found}:
+            self._oldest.labels(lane=lane).set(0)
+        for oldest in found:
+            self._oldest.labels(lane=oldest.lane).set(oldest.seconds)
+        self._watched_at.set_to_current_time()
+
+    def _round(self, lane):
+        """Deliver some messages of a lane. Returns pairs of a message and its outcome."""
         leased_until = time.monotonic() + outbox.LEASE_SECONDS
         with transaction() as tx:
             messages = outbox.lease_messages(tx, lane, self._most_at_a_time(lane))
@@ -125,16 +159,13 @@ class Worker:
         outcomes = self._deliver_together(lane, messages)
         if outcomes is None:
             outcomes = self._deliver_one_by_one(messages, leased_until)
-        done = [
-            message
-            for message, outcome in zip(messages, outcomes, strict=True)
-            if outcome == "delivered"
-        ]
+        outcome_of = list(zip(messages, outcomes, strict=True))
+        done = [message for message, outcome in outcome_of if outcome == "delivered"]
         if done:
             crash.point("delivered")
             with transaction() as tx:
                 outbox.delivered(tx, done)
-        return len(messages) - outcomes.count("not_called")
+        return outcome_of
 
     def run(self):
         """Work until `stop` is called, then finish what is in hand."""
@@ -150,7 +181,7 @@ class Worker:
         log.info("worker started", extra={"lanes": sorted(self.lanes)})
         housekeeping_due = time.monotonic()
         while not self._stop.is_set():
-            self._feed_watchdog()
+            self._look_around()
             self._listen(until=housekeeping_due)
             if time.monotonic() >= housekeeping_due and not self._stop.is_set():
                 housekeeping_due = time.monotonic() + HOUSEKEEPING_SECONDS
@@ -193,14 +224,25 @@ class Worker:
         return [outcome] * len(messages)
 
     def _deliver_one_by_one(self, messages, leased_until):
-        """Deliver each message while the lease lasts. Returns their outcomes."""
-        outcomes = []
+        """Deliver each message while the lease lasts. Returns their outcomes.
+
+        A message that is to be tried again holds up those that follow it in its subject.
+        """
+        outcomes, put_back, stuck = [], [], set()
         for message in messages:
             if self._stop.is_set() or leased_until - time.monotonic() < TASK_SECONDS:
-                left = messages[len(outcomes) :]
-                self._put_back(left, 0, "left for the next round")
-                return outcomes + ["left"] * len(left)
-            outcomes.append(self._deliver(message))
+                outcome = "left"
+            elif message.subject in stuck:
+                outcome = "held_up"
+            else:
+                outcome = self._deliver(message)
+            if outcome in _NOT_BEGUN:
+                put_back.append(message)
+            elif outcome not in _ENDS:
+                stuck.add(message.subject)
+            outcomes.append(outcome)
+        if put_back:
+            self._put_back(put_back, 0, "left for the next round")
         return outcomes
 
     def _deliver(self, message):
@@ -246,10 +288,12 @@ class Worker:
             outbox.put_back(tx, messages, seconds=seconds, reason=reason)
 
     def _tell_if_overdue(self, tx, message, reason):
-        if message.is_overdue:
-            log.error("no answer for 5 minutes", extra=_about(message, reason=reason))
-            self._overdue.labels(lane=message.lane).inc()
-            outbox.alarm_given(tx, message)
+        if message.is_overdue and outbox.claim_alarm(tx, message.id):
+            self._alarm(message, reason)
+
+    def _alarm(self, message, reason):
+        log.error("no answer for 5 minutes", extra=_about(message, reason=reason))
+        self._overdue.labels(lane=message.lane).inc()
 
     def _bury(self, message, reason):
         log.error("dead letter", extra=_about(message, reason=reason))
@@ -262,19 +306,20 @@ class Worker:
                 self._last_round[threading.current_thread()] = time.monotonic()
                 self._wake[lane].clear()
                 try:
-                    tried = self.step(lane)
+                    done = self._round(lane)
                 except Unavailable as silence:
                     log.warning("lane waits", extra={"lane": lane, "reason": str(silence)})
-                    tried = 0
+                    done = []
                     self._stop.wait(POLL_SECONDS)
                 except Exception:  # a lane that ends would be missed by nobody until it is too late
                     log.exception("lane failed", extra={"lane": lane})
-                    tried = 0
+                    done = []
                     self._stop.wait(POLL_SECONDS)
-                self._behind[lane] = tried == self._most_at_a_time(lane)
-                if not tried:
+                subjects = {message.subject for message, _ in done}
+                self._behind[lane] = len(subjects) == self._most_at_a_time(lane)
+                if not _tried(done):
                     self._wake[lane].wait(POLL_SECONDS)
-                elif not self._behind[lane]:
+                elif not self._behind[lane] and not _leaves_some(done):
                     self._stop.wait(GATHER_SECONDS)
                 self._give_way(lane)
 
@@ -292,7 +337,7 @@ class Worker:
             with listening("outbox") as notified:
                 self._wake_all()
                 while not self._stop.is_set() and time.monotonic() < until:
-                    self._feed_watchdog()
+                    self._look_around()
                     for lane in notified(POLL_SECONDS) & self.lanes.keys():
                         self._wake[lane].set()
         except Unavailable as silence:
@@ -301,6 +346,19 @@ class Worker:
         except Exception:  # the lanes go on by their poll
             log.exception("listening failed")
             self._stop.wait(POLL_SECONDS)
+
+    def _look_around(self):
+        """Tell systemd that all threads go round, and watch the table when it is time."""
+        self._feed_watchdog()
+        if time.monotonic() < self._watch_due:
+            return
+        try:
+            self.watch()
+            self._watch_due = time.monotonic() + WATCH_SECONDS
+        except Unavailable as silence:
+            log.warning("outbox not watched", extra={"reason": str(silence)})
+        except Exception:  # the lanes go on, and the next second has its own chance
+            log.exception("watching the outbox failed")
 
     def _feed_watchdog(self):
         oldest = min(self._last_round.values(), default=time.monotonic())
@@ -347,6 +405,20 @@ def _forget_all(of):
     while forgotten == of.FORGOTTEN_AT_ONCE:
         with transaction() as tx:
             forgotten = of.forget_old(tx)
+
+
+def _tried(done):
+    """Return how many messages of a round were tried."""
+    return sum(outcome not in ("not_called", *_NOT_BEGUN) for _, outcome in done)
+
+
+def _leaves_some(done):
+    """Tell whether a round left messages that can go at once: of subjects that are not stuck."""
+    last = {message.subject: (message, outcome) for message, outcome in done}
+    return any(
+        outcome == "left" or (outcome in _ENDS and message.is_followed)
+        for message, outcome in last.values()
+    )
 
 
 def _about(message, **more):

@@ -2,10 +2,16 @@
 
 from chassis import outbox
 
+_REPLACEABLE = {"user.updated"}  # no e-mail is sent for it: only the latest state matters
+
 
 def announce(tx, event_type, user):
-    """Record an event about the user, to go out once the transaction is committed."""
-    outbox.publish(
+    """Record an event about the user, to go out once the transaction is committed.
+
+    user: with their row locked.
+    """
+    publish = outbox.publish_latest if event_type in _REPLACEABLE else outbox.publish
+    publish(
         tx,
         event_type,
         subject=f"user/{user.id}",
