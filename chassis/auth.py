@@ -22,7 +22,7 @@ from chassis.tokens import Identity
 
 WORDS = frozenset({"anyone", "user", "admin", *SERVICES})
 ANONYMOUS = Identity()
-_CONFIRM = "quartet.confirm"
+_RECHECK = "quartet.recheck"
 
 
 def allow(*who):
@@ -68,22 +68,22 @@ def is_internal_request():
     return request.environ.get("QUARTET_LISTENER") == "internal"
 
 
-def confirm(tx):
+def recheck(tx):
     """Check in the transaction of a write that its caller still is what the access token says.
 
     Only the service that keeps the accounts can do that, by the function that it gave to init_app.
     The others believe a token until it expires or is revoked. Raises TokenExpired.
     """
-    current_app.extensions[_CONFIRM](tx, identity())
+    current_app.extensions[_RECHECK](tx, identity())
 
 
-def init_app(app, confirm_caller=None):
+def init_app(app, recheck_caller=None):
     """Hide internal routes from the public listener.
 
-    confirm_caller: a function of a Transaction and an Identity, see `confirm`.
+    recheck_caller: a function of a Transaction and an Identity, see `recheck`.
     """
     app.before_request(_hide_internal)
-    app.extensions[_CONFIRM] = confirm_caller or _believe
+    app.extensions[_RECHECK] = recheck_caller or _believe
 
 
 def unguarded_routes(app, exempt):

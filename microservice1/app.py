@@ -2,7 +2,7 @@
 
 from chassis.app import create_service
 from microservice1 import api
-from microservice1.logic.confirming import confirm
+from microservice1.logic.rechecking import recheck
 
 
 def create_app(service=None):
@@ -13,5 +13,5 @@ def create_app(service=None):
         description="Who they are, what they may do, and the points they have earned.",
         blueprints=api.blueprints,
         service=service,
-        confirm_caller=confirm,
+        recheck_caller=recheck,
     )

@@ -10,7 +10,7 @@ from microservice1 import database
 from microservice1.errors import LastAdmin, WrongPassword
 from microservice1.logic import guessing, passwords, sessions
 from microservice1.logic.announcing import announce
-from microservice1.logic.confirming import confirm
+from microservice1.logic.rechecking import recheck
 from microservice1.logic.registering import names_are_free
 
 _EDITABLE = ("username", "email", "full_name", "password_hash", "role")
@@ -127,7 +127,7 @@ def _lock(tx, caller, user_id, *, goes):
         locked = database.lock_admins_and(tx, user_id)
         admins = [user.id for user in locked if user.role == "admin"]
     user = present(database.lock_user(tx, user_id))
-    confirm(tx, caller)
+    recheck(tx, caller)
     if admins == [user_id]:
         raise LastAdmin
     return user

@@ -11,7 +11,7 @@ from chassis.errors import present
 from microservice1 import database
 from microservice1.errors import NotEnoughPoints
 from microservice1.logic.announcing import announce
-from microservice1.logic.confirming import confirm
+from microservice1.logic.rechecking import recheck
 from microservice1.logic.status import is_rise, status_for
 
 
@@ -19,7 +19,7 @@ def adjust(caller, user_id, *, points, reason):
     """Give points, or take them. Raises NotEnoughPoints where taking would lead below zero."""
     with transaction() as tx:
         user = present(database.lock_user(tx, user_id))
-        confirm(tx, caller)
+        recheck(tx, caller)
         left = min(user.points, user.points_balance)
         if points < 0 and left + points < 0:
             raise NotEnoughPoints(f"There are {left} to take")
@@ -31,7 +31,7 @@ def promote(caller, user_id, expected):
     """Compute the status anew. Returns the user. Raises TokenExpired or PreconditionFailed."""
     with transaction() as tx:
         user = present(database.lock_user(tx, user_id))
-        confirm(tx, caller)
+        recheck(tx, caller)
         expected.check(user.version)
         audit.record(tx, "status.computed", f"user/{user_id}")
         return _settle(tx, user, user.points, user.points_balance)

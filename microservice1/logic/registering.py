@@ -10,7 +10,7 @@ from microservice1 import database
 from microservice1.errors import EmailTaken, UsernameTaken
 from microservice1.logic import passwords
 from microservice1.logic.announcing import announce
-from microservice1.logic.confirming import confirm
+from microservice1.logic.rechecking import recheck
 from microservice1.logic.status import status_for
 
 _TAKEN = {"users_username_key": UsernameTaken, "users_email_key": EmailTaken}
@@ -28,7 +28,7 @@ def register(caller, *, username, email, full_name=None, password=None, role=Non
     points = points or 0
     with transaction() as tx, names_are_free():
         if caller.is_admin:
-            confirm(tx, caller)
+            recheck(tx, caller)
         user = database.insert_user(
             tx,
             username=username,

@@ -1,10 +1,10 @@
-"""Confirming: the caller of a write still is what the access token says, in its transaction."""
+"""Rechecking: the caller of a write still is what the access token says, in its transaction."""
 
 from chassis.errors import TokenExpired
 from microservice1 import database
 
 
-def confirm(tx, caller):
+def recheck(tx, caller):
     """Raise TokenExpired if the caller has lost the role, the account, or all tokens of that time.
 
     Call it after the row that is to be written was locked: a demotion that was first is seen then.
