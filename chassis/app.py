@@ -27,12 +27,13 @@ _METHODS = frozenset({"GET", "HEAD", "POST", "PUT", "PATCH", "DELETE", "OPTIONS"
 _OPEN = frozenset({"prometheus_metrics", "api-docs.openapi_json"})
 
 
-def create_service(name, *, title, description, blueprints, service=None):
+def create_service(name, *, title, description, blueprints, service=None, recheck_caller=None):
     """Return the WSGI application of the service called `name`, complete.
 
     title, description: for OpenAPI. blueprints: chassis.api.Blueprint, in the order of the
     documentation. service: a chassis.service.Service; without one, the environment says how, and
     its connections to the database are opened, so that the first requests need not wait for them.
+    recheck_caller: see chassis.auth.recheck.
     Raises SettingsError, and RuntimeError for a route that does not say who may call it.
     """
     if service is None:
@@ -43,7 +44,7 @@ def create_service(name, *, title, description, blueprints, service=None):
     tracing.init_app(app)
     metrics_endpoint.init_app(app)
     problems.init_app(app)
-    auth.init_app(app)
+    auth.init_app(app, recheck_caller)
     app.before_request(_bound_the_body)
     uploads.init_app(app)
     documented = api.init_app(

@@ -1,4 +1,4 @@
-"""The audit log: what administrators and services have written, kept for ever.
+"""The audit log: what administrators and services have written, and who signed in as administrator.
 
     with transaction() as tx:
         product = database.insert_product(tx, ...)
@@ -23,7 +23,10 @@ _MATCHING = """
 
 @dataclass(frozen=True, slots=True)
 class Entry:
-    """One write. actor: `user:7` or `service:microservice3`. subject: as `product/7`."""
+    """One write. actor: `user:7` or `service:microservice3`. subject: as `product/7`.
+
+    count: 1, and for failed sign-ins how many there were.
+    """
 
     id: int
     at: datetime
@@ -31,6 +34,7 @@ class Entry:
     action: str
     subject: str
     request_id: str
+    count: int
 
 
 def record(tx, action, subject):
@@ -51,6 +55,21 @@ def record_events(tx, events):
         [event["type"] for event in events],
         [event["subject"] for event in events],
         [event["requestid"] or context.request_id.get() for event in events],
+    )
+
+
+def record_failures(tx, actor, action, subject, *, request_id, count):
+    """Record how often a stranger failed. actor: the client's network, as `address:203.0.113.7`."""
+    tx.queue(
+        """
+        INSERT INTO audit_entries (actor, action, subject, request_id, count)
+        VALUES (%(actor)s, %(action)s, %(subject)s, %(request_id)s, %(count)s)
+        """,
+        actor=actor,
+        action=action,
+        subject=subject,
+        request_id=request_id,
+        count=count,
     )
 
 
@@ -99,7 +118,7 @@ def list_entries(tx, window, **filters):
     return tx.all(
         Entry,
         f"""
-        SELECT id, at, actor, action, subject, request_id
+        SELECT id, at, actor, action, subject, request_id, count
           FROM audit_entries
         {_MATCHING}
          AND (

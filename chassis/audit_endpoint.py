@@ -6,7 +6,7 @@ from chassis import audit
 from chassis.api import Blueprint
 from chassis.auth import allow
 from chassis.database import transaction
-from chassis.fields import Instant, InstantOrDate, ListQuery, Schema, Text
+from chassis.fields import Instant, InstantOrDate, ListQuery, Schema, Text, Whole
 from chassis.pagination import page_of
 from chassis.resources import paged
 
@@ -25,10 +25,15 @@ class AuditQuery(ListQuery):
 
 class AuditEntryView(Schema):
     at = Instant("When", "2026-01-31T09:30:00Z")
-    actor = Text("Who, `user:<id>` or `service:<name>`", "user:1", max=100)
+    actor = Text(
+        "Who, `user:<id>`, `service:<name>`, or `address:<network>` of a stranger",
+        "user:1",
+        max=100,
+    )
     action = Text("What was done", "product.created", max=100)
     subject = Text("To what", "product/7", max=200)
     request_id = Text("By which request", "3f2a9c0de1b24c6f", max=128)
+    count = Whole("How often; 1, but for failed sign-ins of an hour", 1)
 
 
 @audit_log.route("", methods=["GET"])

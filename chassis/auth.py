@@ -1,25 +1,28 @@
 """Who may call a route: said on every route, checked before anything else, denied by default.
 
     @users.route("/<int:user_id>")
-    @allow("user", "service")
+    @allow("user", "microservice3")
     @users.response(200, UserView)
     def get_user(user_id): ...
 
-The words are `anyone`, `user` (any signed-in user), `admin`, and `service` (any of the four). With
-`@callers("microservice3")` a route is internal: that service alone, on the internal listener alone.
-With `@public` a route looks at no token, so that one which has expired is in nobody's way.
+The words are `anyone`, `user` (any signed-in user), `admin`, and the names of services, which may
+call through the internal listener alone. With `@callers("microservice3")` the whole route is
+internal. With `@public` a route looks at no token, so an expired one does not matter.
 """
 
 from functools import wraps
 
-from flask import g, request
+from flask import current_app, g, request
 
 from chassis import context, service
 from chassis.errors import Forbidden, NoRoute, Unauthenticated
+from chassis.networks import network_of
+from chassis.settings import SERVICES
 from chassis.tokens import Identity
 
-WORDS = frozenset({"anyone", "user", "admin", "service"})
+WORDS = frozenset({"anyone", "user", "admin", *SERVICES})
 ANONYMOUS = Identity()
+_RECHECK = "quartet.recheck"
 
 
 def allow(*who):
@@ -28,7 +31,7 @@ def allow(*who):
 
     def permits(identity):
         if identity.service:
-            return "service" in who
+            return _calls_internally(identity, who)
         return "user" in who or ("admin" in who and identity.is_admin)
 
     return _guarded(permits, open_to_all="anyone" in who)
@@ -42,12 +45,17 @@ def public(view):
 
 def callers(*services):
     """Let in the named services, through the internal listener only; elsewhere it is no route."""
-    return _guarded(lambda identity: identity.service in services, open_to_all=False)
+    return _guarded(lambda identity: _calls_internally(identity, services), open_to_all=False)
 
 
 def identity():
     """Return who sent the request in hand: an Identity, with nothing in it for an anonymous one."""
     return g.get("identity", ANONYMOUS)
+
+
+def network():
+    """Return the network of the current request's client, as Nginx saw it: see chassis.networks."""
+    return network_of(request.remote_addr or "")
 
 
 def check(view):
@@ -60,9 +68,22 @@ def is_internal_request():
     return request.environ.get("QUARTET_LISTENER") == "internal"
 
 
-def init_app(app):
-    """Hide internal routes from the public listener."""
+def recheck(tx):
+    """Check in the transaction of a write that its caller still is what the access token says.
+
+    Only the service that keeps the accounts can do that, by the function that it gave to init_app.
+    The others believe a token until it expires or is revoked. Raises TokenExpired.
+    """
+    current_app.extensions[_RECHECK](tx, identity())
+
+
+def init_app(app, recheck_caller=None):
+    """Hide internal routes from the public listener.
+
+    recheck_caller: a function of a Transaction and an Identity, see `recheck`.
+    """
     app.before_request(_hide_internal)
+    app.extensions[_RECHECK] = recheck_caller or _believe
 
 
 def unguarded_routes(app, exempt):
@@ -101,6 +122,14 @@ def _guarded(permits, open_to_all):
         return guarded
 
     return decorate
+
+
+def _calls_internally(identity, services):
+    return identity.service in services and is_internal_request()
+
+
+def _believe(_tx, _identity):
+    pass
 
 
 def _let_in():

@@ -8,7 +8,7 @@ from functools import partial
 
 from chassis import audit, outbox
 from chassis.api import Blueprint
-from chassis.auth import allow
+from chassis.auth import allow, recheck
 from chassis.database import transaction
 from chassis.errors import present
 from chassis.fields import AnyJson, Instant, ListQuery, Schema, Text, Whole
@@ -67,6 +67,7 @@ def get_dead_letter(letter_id):
 def replay_dead_letter(letter_id):
     """Deliver a dead letter after all: it goes out at once, before what waits of its subject"""
     with transaction() as tx:
+        recheck(tx)
         letter = present(outbox.replay_dead_letter(tx, letter_id))
         audit.record(tx, "dead_letter.replayed", f"dead_letter/{letter_id}")
     log.info("dead letter replayed", extra={"lane": letter.lane, "subject": letter.subject})
@@ -79,6 +80,7 @@ def replay_dead_letter(letter_id):
 def discard_dead_letter(letter_id):
     """Discard a dead letter: it is never delivered"""
     with transaction() as tx:
+        recheck(tx)
         letter = present(outbox.discard_dead_letter(tx, letter_id))
         audit.record(tx, "dead_letter.discarded", f"dead_letter/{letter_id}")
     log.info("dead letter discarded", extra={"lane": letter.lane, "subject": letter.subject})

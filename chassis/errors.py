@@ -66,6 +66,18 @@ class Invalid(Problem):
     status, code, title = 422, "invalid", "The request is not valid"
 
 
+class TooManyRequests(Problem):
+    """The caller has asked too often. pause_seconds: how long to wait before the next request."""
+
+    status, code, title = 429, "too_many_requests", "Too many requests"
+    pause_seconds = 0
+
+    @property
+    def retry_after(self):
+        """Whole seconds, the answer's `Retry-After`."""
+        return max(1, math.ceil(self.pause_seconds))
+
+
 class Unavailable(Problem):
     """A dependency did not answer: whether it did the work is unknown. Asking again may help.
 

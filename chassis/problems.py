@@ -8,7 +8,14 @@ from marshmallow import ValidationError
 from werkzeug.exceptions import HTTPException
 
 from chassis import context, wire
-from chassis.errors import MOST_ERRORS, Invalid, Problem, Unauthenticated, Unavailable
+from chassis.errors import (
+    MOST_ERRORS,
+    Invalid,
+    Problem,
+    TooManyRequests,
+    Unauthenticated,
+    Unavailable,
+)
 
 log = logging.getLogger(__name__)
 
@@ -67,7 +74,7 @@ def _from_problem(problem):
     headers = {}
     if isinstance(problem, Unauthenticated):
         headers["WWW-Authenticate"] = "Bearer"
-    if isinstance(problem, Unavailable):
+    if isinstance(problem, (TooManyRequests, Unavailable)):
         headers["Retry-After"] = str(problem.retry_after)
     return problem_response(
         problem.status, problem.code, problem.title, problem.detail, headers, problem.extra

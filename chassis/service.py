@@ -7,6 +7,7 @@ from chassis import context
 from chassis.connections import connections
 from chassis.database import Pool
 from chassis.guard import guards
+from chassis.revocations import Revocations
 from chassis.tokens import Signer, Verifier
 
 
@@ -24,7 +25,8 @@ class Service:
             settings.database_url, settings.database_password, settings.connections, settings.name
         )
         self.signer = Signer(settings.name, settings.signing_key_file)
-        self.verifier = Verifier(settings.name, settings.jwks_file)
+        self.revocations = Revocations(settings.revocations_file)
+        self.verifier = Verifier(settings.name, settings.jwks_file, self.revocations)
         self.http_adapter = connections()
         self.guards = guards(settings.threads)
 

@@ -27,6 +27,7 @@ class Settings:
 
     name: `microservice1` to `microservice4`. database_url: libpq's URL, without the password.
     secret: what fingerprints and cursors are derived from, this service's own; it outlives keys.
+    revocations_file: where the worker keeps the list of revoked tokens; see chassis.revocations.
     internal_url: where the internal listener is, without a path. connections: how many
     connections to its database each process may hold. processes: how many there are. threads: how
     many each has. mail_from: whom e-mails come from, an address or `Name <address>`. images_dir:
@@ -39,6 +40,7 @@ class Settings:
     jwks_file: Path
     signing_key_file: Path
     secret: str = field(repr=False)
+    revocations_file: Path | None = None
     database_password: str = field(default="", repr=False)
     internal_url: str = DEFAULT_INTERNAL_URL
     currency: str = "EUR"
@@ -89,6 +91,7 @@ def load(name):
             jwks_file=env.path("JWKS_FILE"),
             signing_key_file=env.path("SIGNING_KEY_FILE"),
             secret=_required_secret(env, "SECRET_FILE"),
+            revocations_file=env.path("REVOCATIONS_FILE"),
             internal_url=env.str("INTERNAL_URL", DEFAULT_INTERNAL_URL).rstrip("/"),
             currency=env.str("CURRENCY", "EUR", validate=_CURRENCY),
             log_level=env.str(

@@ -21,6 +21,7 @@ from jwt.utils import base64url_decode
 from chassis import wire
 from chassis.errors import TokenExpired, Unauthenticated
 from chassis.keys import load_private_key, public_jwk
+from chassis.revocations import Revocations
 
 ALGORITHM = "EdDSA"
 USER_ISSUER = "microservice1"
@@ -40,11 +41,15 @@ _LARGEST_USER_ID = 2**63 - 1
 
 @dataclass(frozen=True, slots=True)
 class Identity:
-    """Who calls: a user (`user_id` and `role`) or a service (`service`)."""
+    """Who calls: a user (`user_id`, `role` and `epoch`) or a service (`service`).
+
+    epoch: how often all tokens of the user had been ended when this one was issued.
+    """
 
     user_id: int | None = None
     role: str | None = None
     service: str | None = None
+    epoch: int = 0
 
     @property
     def is_admin(self):
@@ -66,9 +71,9 @@ class Signer:
         self._version = None
         self._service_tokens = {}
 
-    def user_token(self, user_id, role):
+    def user_token(self, user_id, role, epoch=0):
         """Return an access token for a user. Only microservice1's is accepted by anybody."""
-        claims = {"sub": str(user_id), "role": role, "aud": USER_AUDIENCE}
+        claims = {"sub": str(user_id), "role": role, "epoch": epoch, "aud": USER_AUDIENCE}
         return self._sign(claims, USER_TYPE, USER_TOKEN_SECONDS)
 
     def service_token(self, audience):
@@ -110,10 +115,12 @@ class Verifier:
     """Checks tokens against the JWKS file, which is read again when it has changed.
 
     Whatever is signed with a retired key there, one with `exp`, expires then at the latest.
+    revocations: a chassis.revocations.Revocations; without one, no token is revoked.
     """
 
-    def __init__(self, name, jwks_file):
+    def __init__(self, name, jwks_file, revocations=None):
         self._name = name
+        self._revocations = revocations or Revocations(None)
         self._jwks_file = Path(jwks_file)
         self._lock = threading.Lock()
         self._version = None
@@ -125,6 +132,8 @@ class Verifier:
         identity, expires = self._proved(token, self._read_keys())
         if time.time() >= expires:
             raise TokenExpired
+        if identity.user_id and identity.epoch < self._revocations.epoch_of(identity.user_id):
+            raise TokenExpired("The access token was revoked: sign in again")
         return identity
 
     def _prove(self, token, _version_of_keys):
@@ -206,9 +215,10 @@ def _header(token):
 
 def _user(claims):
     is_id = _USER_ID.fullmatch(claims["sub"]) and int(claims["sub"]) <= _LARGEST_USER_ID
-    if claims.get("role") not in ROLES or not is_id:
+    epoch = claims.get("epoch", 0)  # releases before epochs signed without one
+    if claims.get("role") not in ROLES or not is_id or type(epoch) is not int:
         raise Unauthenticated("The access token names no user")
-    return Identity(user_id=int(claims["sub"]), role=claims["role"])
+    return Identity(user_id=int(claims["sub"]), role=claims["role"], epoch=epoch)
 
 
 def _service(claims, issuer):

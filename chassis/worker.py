@@ -42,6 +42,7 @@ TASK_SECONDS = CALL_SECONDS + 1.0
 HOUSEKEEPING_SECONDS = 3600.0
 _ENDS = ("delivered", "refused")
 _NOT_BEGUN = ("left", "held_up")
+FREQUENT_SECONDS = 20.0  # a revocation arrives within 60 s, also if one fetch of the list fails
 ROUND_SECONDS = 2 * outbox.LEASE_SECONDS  # a lane that takes longer to go round hangs
 
 
@@ -105,15 +106,17 @@ class Worker:
     `threads` how many call it at once. A message that is not answered for five minutes is an error
     in the log, once, and goes on being tried.
     housekeeping: functions without arguments, called once an hour.
+    frequent: the same, called each FREQUENT_SECONDS.
 
     A systemd that wants to know is told each second that all threads go round; it ends a worker of
     which it hears nothing.
     """
 
-    def __init__(self, service, lanes, housekeeping=()):
+    def __init__(self, service, lanes, housekeeping=(), frequent=()):
         self.service = service
         self.lanes = dict(lanes)
         self._housekeeping = [_forget_old_events, _forget_old_keys, *housekeeping]
+        self._frequent = frequent
         self._wake = {lane: threading.Event() for lane in self.lanes}
         self._behind = dict.fromkeys(self.lanes, False)  # there was more than one round could take
         self._stop = threading.Event()
@@ -175,6 +178,8 @@ class Worker:
             for _ in range(getattr(deliver, "threads", 1))
         ]
         self._last_round = dict.fromkeys(threads, time.monotonic())
+        if self._frequent:
+            threads.append(threading.Thread(target=self._work_frequently, name="frequent"))
         for thread in threads:
             thread.start()
         self._notify("READY=1")
@@ -185,7 +190,7 @@ class Worker:
             self._listen(until=housekeeping_due)
             if time.monotonic() >= housekeeping_due and not self._stop.is_set():
                 housekeeping_due = time.monotonic() + HOUSEKEEPING_SECONDS
-                self._keep_house()
+                self._do_all(self._housekeeping)
         self._notify("STOPPING=1")
         for thread in threads:
             thread.join()
@@ -369,22 +374,29 @@ class Worker:
         for event in self._wake.values():
             event.set()
 
-    def _keep_house(self):
-        for task in self._housekeeping:
+    def _work_frequently(self):
+        with self.service.active():
+            while not self._stop.is_set():
+                self._do_all(self._frequent)
+                self._stop.wait(FREQUENT_SECONDS)
+
+    def _do_all(self, tasks):
+        for task in tasks:
             try:
                 task()
             except Unavailable as silence:
-                log.warning("housekeeping put off", extra={"reason": str(silence)})
-            except Exception:  # the next task, and the next hour, have their own chance
-                log.exception("housekeeping failed")
+                reason = {"task": task.__name__, "reason": str(silence)}
+                log.warning("housekeeping put off", extra=reason)
+            except Exception:  # the next task, and the next time, have their own chance
+                log.exception("housekeeping failed", extra={"task": task.__name__})
 
 
-def run(name, lanes, housekeeping=()):
+def run(name, lanes, housekeeping=(), frequent=()):
     """Be the worker of the service called `name` until SIGTERM. Returns after a graceful end."""
     service = Service(settings.load(name))
     logs.configure(service.settings.log_level)
     metrics.write_as("worker")
-    worker = Worker(service, lanes, housekeeping)
+    worker = Worker(service, lanes, housekeeping, frequent)
     signal.signal(signal.SIGTERM, worker.stop)
     signal.signal(signal.SIGINT, worker.stop)
     with service.active():

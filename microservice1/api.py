@@ -1,7 +1,7 @@
 """API endpoints. Each one unpacks the request, calls one business function, and returns."""
 
 from chassis.api import Blueprint
-from chassis.auth import allow, callers, identity, public
+from chassis.auth import allow, callers, identity, network, public
 from chassis.conditional import conditional
 from chassis.events import CONTENT_TYPE
 from chassis.idempotent_routes import takes_no_idempotency_key
@@ -16,6 +16,7 @@ from microservice1.schemas import (
     RedemptionRequest,
     RedemptionView,
     RefreshToken,
+    RevocationsView,
     TokensView,
     UserChange,
     UserFields,
@@ -24,14 +25,22 @@ from microservice1.schemas import (
 )
 
 NO_STORE = {"Cache-Control": "no-store"}
+_WAIT = (
+    "Too many wrong passwords, code `too_many_attempts`. An account has 10 free tries in a row, "
+    "an address 100. Then a wait follows each wrong password: 1 s, doubled each time, at most "
+    "300 s, as `Retry-After` says. No password is checked within a wait. An hour without a try "
+    "ends the count. An address from which the account has signed in within 30 days has a count "
+    "of its own"
+)
 
 users = Blueprint("users", __name__, url_prefix="/users", description="Accounts and their points")
 short = Blueprint("user", __name__, url_prefix="/user", description="Short forms, by username")
 tokens = Blueprint("tokens", __name__, url_prefix="/tokens", description="Signing in and out")
+revocations = Blueprint("revocations", __name__, url_prefix="/internal/revocations")
 redemptions = Blueprint("redemptions", __name__, url_prefix="/internal/redemptions")
 events = Blueprint("events", __name__, url_prefix="/internal/events")
 
-blueprints = (users, short, tokens, redemptions, events)
+blueprints = (users, short, tokens, revocations, redemptions, events)
 
 
 @users.route("", methods=["POST"])
@@ -67,7 +76,7 @@ def get_me():
 
 
 @users.route("/<int:user_id>", methods=["GET"])
-@allow("user", "service")
+@allow("user", "microservice3")
 @conditional
 @users.response(200, UserView)
 def get_user(user_id):
@@ -76,7 +85,7 @@ def get_user(user_id):
 
 
 @short.route("/<username>", methods=["GET"])
-@allow("user", "service")
+@allow("user", "microservice3")
 @conditional
 @short.response(200, UserView)
 def get_user_called(username):
@@ -91,9 +100,10 @@ def get_user_called(username):
 @users.response(200, UserView)
 @users.alt_response(403, description="A field for administrators, or not the current password")
 @users.alt_response(409, description="A name is taken, or this is the last administrator")
+@users.alt_response(429, description=_WAIT)
 def replace_user(body, user_id, expected):
     """Write an account anew; a full name that is left out is cleared"""
-    return accounts.edit(identity(), user_id, expected, **body)
+    return accounts.edit(identity(), network(), user_id, expected, **body)
 
 
 @users.route("/<int:user_id>", methods=["PATCH"])
@@ -103,9 +113,10 @@ def replace_user(body, user_id, expected):
 @users.response(200, UserView)
 @users.alt_response(403, description="A field for administrators, or not the current password")
 @users.alt_response(409, description="A name is taken, or this is the last administrator")
+@users.alt_response(429, description=_WAIT)
 def change_user(body, user_id, expected):
     """Change some fields of an account"""
-    return accounts.edit(identity(), user_id, expected, **body)
+    return accounts.edit(identity(), network(), user_id, expected, **body)
 
 
 @users.route("/<int:user_id>", methods=["DELETE"])
@@ -126,25 +137,25 @@ def delete_user(user_id, expected):
 @users.alt_response(409, description="There are not enough points to take")
 def adjust_points(body, user_id):
     """Give or take points"""
-    return points.adjust(user_id, **body)
+    return points.adjust(identity(), user_id, **body)
 
 
 @users.route("/<int:user_id>/promotion", methods=["PUT"])
-@allow("admin", "service")
+@allow("admin", "microservice3")
 @conditional
 @users.response(200, UserView)
 def promote_user(user_id, expected):
     """Compute a user's status anew"""
-    return points.promote(user_id, expected)
+    return points.promote(identity(), user_id, expected)
 
 
 @short.route("/promote/<username>", methods=["PUT"])
-@allow("admin", "service")
+@allow("admin", "microservice3")
 @conditional
 @short.response(200, UserView)
 def promote_user_called(username, expected):
     """Compute the status of the user of that name anew"""
-    return points.promote_called(username, expected)
+    return points.promote_called(identity(), username, expected)
 
 
 @tokens.route("", methods=["POST"])
@@ -153,10 +164,11 @@ def promote_user_called(username, expected):
 @tokens.arguments(Credentials)
 @tokens.response(200, TokensView)
 @tokens.alt_response(401, description="The username or the password is wrong")
+@tokens.alt_response(429, description=_WAIT)
 @tokens.alt_response(503, description="Too many sign in at this moment")
 def sign_in(body):
     """Sign in"""
-    return sessions.sign_in(**body), NO_STORE
+    return sessions.sign_in(**body, network=network()), NO_STORE
 
 
 @tokens.route("/refresh", methods=["POST"])
@@ -177,6 +189,14 @@ def refresh_session(body):
 def sign_out(body):
     """Sign out: no refresh token of this session is valid any longer"""
     sessions.sign_out(**body)
+
+
+@revocations.route("", methods=["GET"])
+@callers("microservice2", "microservice3", "microservice4")
+@revocations.response(200, RevocationsView)
+def list_revocations():
+    """List whose access tokens are void although they have not expired"""
+    return {"epochs": sessions.revoked()}
 
 
 @redemptions.route("/<int:order_id>", methods=["PUT"])

@@ -2,6 +2,7 @@
 
 from chassis.app import create_service
 from microservice1 import api
+from microservice1.logic.rechecking import recheck
 
 
 def create_app(service=None):
@@ -12,4 +13,5 @@ def create_app(service=None):
         description="Who they are, what they may do, and the points they have earned.",
         blueprints=api.blueprints,
         service=service,
+        recheck_caller=recheck,
     )

@@ -1,10 +1,10 @@
 """Database access: one function, one statement."""
 
-from microservice1.models import Redemption, Session, User
+from microservice1.models import FailedSignIns, Guesses, Redemption, Revocation, Session, User
 
 _USER = """
-          id, username, email, full_name, password_hash, role, points, points_balance, status,
-          version, created_at, updated_at
+          id, username, email, full_name, password_hash, role, token_epoch, points, points_balance,
+          status, version, created_at, updated_at
 """
 
 _REDEMPTION = "order_id, state, user_id, points, balance"
@@ -175,8 +175,8 @@ def delete_user(tx, user_id):
         """
         DELETE FROM users
          WHERE id = %(user_id)s
-        RETURNING id, username, email, full_name, password_hash, role, points, points_balance,
-                  status, version + 1 AS version, created_at, updated_at
+        RETURNING id, username, email, full_name, password_hash, role, token_epoch, points,
+                  points_balance, status, version + 1 AS version, created_at, updated_at
         """,
         user_id=user_id,
     )
@@ -259,16 +259,17 @@ def update_redemption(tx, order_id, *, state, balance=None):
     )
 
 
-def insert_session(tx, user_id, *, key_hash, token_hash, days):
+def insert_session(tx, user_id, *, epoch, key_hash, token_hash, days):
     tx.queue(
         """
-        INSERT INTO sessions (key_hash, user_id, current_hashes, expires_at)
+        INSERT INTO sessions (key_hash, user_id, epoch, current_hashes, expires_at)
         VALUES (
-            %(key_hash)s, %(user_id)s, ARRAY[%(token_hash)s],
+            %(key_hash)s, %(user_id)s, %(epoch)s, ARRAY[%(token_hash)s],
             now() + make_interval(days => %(days)s)
         )
         """,
         user_id=user_id,
+        epoch=epoch,
         key_hash=key_hash,
         token_hash=token_hash,
         days=days,
@@ -285,6 +286,7 @@ def lock_session(tx, *, key_hash, token_hash):
         """
         SELECT id,
                user_id,
+               epoch,
                %(token_hash)s = ANY(current_hashes) AS is_current,
                %(token_hash)s = ANY(previous_hashes) AS is_previous,
                extract(epoch FROM now() - rotated_at)::float8 AS seconds_since_rotation
@@ -334,9 +336,290 @@ def delete_session_with_key(tx, key_hash):
     tx.queue("DELETE FROM sessions WHERE key_hash = %(key_hash)s", key_hash=key_hash)
 
 
-def delete_sessions_of(tx, user_id):
-    tx.queue("DELETE FROM sessions WHERE user_id = %(user_id)s", user_id=user_id)
+def delete_sessions_of(tx, user_id, *, but_newest, limit):
+    """Delete the user's sessions, but keep the newest; at most `limit` of them, newest first."""
+    tx.queue(
+        """
+        DELETE FROM sessions
+         WHERE id IN (
+                   SELECT id
+                     FROM sessions
+                    WHERE user_id = %(user_id)s
+                    ORDER BY id DESC
+                   OFFSET %(but_newest)s
+                    LIMIT %(limit)s
+               )
+        """,
+        user_id=user_id,
+        but_newest=but_newest,
+        limit=limit,
+    )
 
 
-def delete_expired_sessions(tx):
-    tx.queue("DELETE FROM sessions WHERE expires_at <= now()")
+def delete_expired_sessions(tx, *, limit):
+    """Delete up to `limit` sessions that have expired. Returns how many."""
+    return tx.run(
+        """
+        DELETE FROM sessions
+         WHERE id IN (
+                   SELECT id
+                     FROM sessions
+                    WHERE expires_at <= now()
+                    ORDER BY expires_at
+                    LIMIT %(limit)s
+                      FOR UPDATE SKIP LOCKED
+               )
+        """,
+        limit=limit,
+    )
+
+
+def begin_token_epoch(tx, user_id):
+    """Void what was issued to the user so far, and list that."""
+    tx.queue(
+        """
+        WITH begun AS (
+                 UPDATE users
+                    SET token_epoch = token_epoch + 1
+                  WHERE id = %(user_id)s
+              RETURNING id, token_epoch
+             )
+        INSERT INTO revocations (user_id, epoch)
+        SELECT id, token_epoch
+          FROM begun
+            ON CONFLICT (user_id) DO UPDATE
+           SET epoch = excluded.epoch,
+               revoked_at = now()
+        """,
+        user_id=user_id,
+    )
+
+
+def list_revocations(tx, *, seconds):
+    """Return the Revocations of the last so many seconds."""
+    return tx.all(
+        Revocation,
+        """
+        SELECT user_id, epoch
+          FROM revocations
+         WHERE revoked_at > now() - make_interval(secs => %(seconds)s)
+         ORDER BY user_id
+        """,
+        seconds=seconds,
+    )
+
+
+def delete_revocations(tx, *, seconds, limit):
+    """Delete up to `limit` revocations that are older. Returns how many."""
+    return tx.run(
+        """
+        DELETE FROM revocations
+         WHERE user_id IN (
+                   SELECT user_id
+                     FROM revocations
+                    WHERE revoked_at <= now() - make_interval(secs => %(seconds)s)
+                    ORDER BY revoked_at
+                    LIMIT %(limit)s
+                      FOR UPDATE SKIP LOCKED
+               )
+        """,
+        seconds=seconds,
+        limit=limit,
+    )
+
+
+def is_still(tx, user_id, *, role, epoch):
+    """Whether there is a user of that role whose tokens of that epoch are not void."""
+    return tx.value(
+        """
+        SELECT EXISTS (
+                   SELECT FROM users
+                    WHERE id = %(user_id)s
+                      AND role = %(role)s
+                      AND token_epoch <= %(epoch)s
+               )
+        """,
+        user_id=user_id,
+        role=role,
+        epoch=epoch,
+    )
+
+
+def find_guesses(tx, slot, key):
+    return tx.one(
+        Guesses,
+        """
+        SELECT failures,
+               tried_at,
+               extract(epoch FROM now() - tried_at)::float8 AS seconds_since
+          FROM guesses
+         WHERE slot = %(slot)s
+           AND key = %(key)s
+        """,
+        slot=slot,
+        key=key,
+    )
+
+
+def claim_try(tx, slot, key, tried_at):
+    """Let one try through, after the one at `tried_at`. False if another request was first."""
+    return tx.run(
+        """
+        UPDATE guesses
+           SET tried_at = now()
+         WHERE slot = %(slot)s
+           AND key = %(key)s
+           AND tried_at = %(tried_at)s
+        """,
+        slot=slot,
+        key=key,
+        tried_at=tried_at,
+    )
+
+
+def count_failure(tx, slot, key, *, forgotten_seconds):
+    """Count a failure; another key in the slot, or one of long ago, gives way to it."""
+    tx.queue(
+        """
+        INSERT INTO guesses AS earlier (slot, key, failures, tried_at)
+        VALUES (%(slot)s, %(key)s, 1, now())
+            ON CONFLICT (slot) DO UPDATE
+           SET key = excluded.key,
+               failures = CASE
+                   WHEN earlier.key = excluded.key
+                    AND earlier.tried_at > now() - make_interval(secs => %(forgotten_seconds)s)
+                   THEN earlier.failures + 1
+                   ELSE 1
+               END,
+               tried_at = excluded.tried_at
+        """,
+        slot=slot,
+        key=key,
+        forgotten_seconds=forgotten_seconds,
+    )
+
+
+def delete_guesses(tx, slot, key):
+    tx.queue(
+        "DELETE FROM guesses WHERE slot = %(slot)s AND key = %(key)s",
+        slot=slot,
+        key=key,
+    )
+
+
+def is_known_address(tx, user_id, address, *, days):
+    return tx.value(
+        """
+        SELECT EXISTS (
+                   SELECT FROM known_addresses
+                    WHERE user_id = %(user_id)s
+                      AND address = %(address)s
+                      AND seen_at > now() - make_interval(days => %(days)s)
+               )
+        """,
+        user_id=user_id,
+        address=address,
+        days=days,
+    )
+
+
+def remember_address(tx, user_id, address):
+    tx.queue(
+        """
+        INSERT INTO known_addresses (user_id, address)
+        VALUES (%(user_id)s, %(address)s)
+            ON CONFLICT (user_id, address) DO UPDATE
+           SET seen_at = now()
+        """,
+        user_id=user_id,
+        address=address,
+    )
+
+
+def forget_addresses_of(tx, user_id, *, days, kept):
+    """Delete a user's addresses that are older, and all but the newest."""
+    tx.queue(
+        """
+        DELETE FROM known_addresses
+         WHERE user_id = %(user_id)s
+           AND address NOT IN (
+                   SELECT address
+                     FROM known_addresses
+                    WHERE user_id = %(user_id)s
+                      AND seen_at > now() - make_interval(days => %(days)s)
+                    ORDER BY seen_at DESC
+                    LIMIT %(kept)s
+               )
+        """,
+        user_id=user_id,
+        days=days,
+        kept=kept,
+    )
+
+
+def delete_old_addresses(tx, *, days, limit):
+    """Delete up to `limit` addresses that are older. Returns how many."""
+    return tx.run(
+        """
+        DELETE FROM known_addresses
+         WHERE (user_id, address) IN (
+                   SELECT user_id, address
+                     FROM known_addresses
+                    WHERE seen_at <= now() - make_interval(days => %(days)s)
+                    ORDER BY seen_at
+                    LIMIT %(limit)s
+                      FOR UPDATE SKIP LOCKED
+               )
+        """,
+        days=days,
+        limit=limit,
+    )
+
+
+def count_failed_sign_in(tx, user_id, address, request_id, *, most):
+    """Count a failure for this hour; of further accounts and addresses than `most`, none."""
+    tx.queue(
+        """
+        INSERT INTO failed_sign_ins AS earlier (hour, user_id, address, request_id)
+        SELECT date_trunc('hour', now()), %(user_id)s, %(address)s, %(request_id)s
+         WHERE (
+                   SELECT count(*) < %(most)s
+                       OR count(*) FILTER (
+                              WHERE user_id = %(user_id)s AND address = %(address)s
+                          ) > 0
+                     FROM failed_sign_ins
+                    WHERE hour = date_trunc('hour', now())
+               )
+            ON CONFLICT (hour, user_id, address) DO UPDATE
+           SET failures = earlier.failures + 1,
+               request_id = excluded.request_id
+        """,
+        user_id=user_id,
+        address=address,
+        request_id=request_id,
+        most=most,
+    )
+
+
+def take_failed_sign_ins(tx, *, most):
+    """Delete and return the FailedSignIns of hours that have ended, at most `most` of each."""
+    return tx.all(
+        FailedSignIns,
+        """
+        WITH taken AS (
+                 DELETE FROM failed_sign_ins
+                  WHERE hour < date_trunc('hour', now())
+              RETURNING hour, user_id, address, failures, request_id
+             ),
+             ranked AS (
+                 SELECT hour, user_id, address, failures, request_id,
+                        row_number() OVER (PARTITION BY hour ORDER BY failures DESC) AS place
+                   FROM taken
+             )
+        SELECT user_id, address, failures, request_id
+          FROM ranked
+         WHERE place <= %(most)s
+         ORDER BY hour, place
+        """,
+        most=most,
+    )

@@ -1,6 +1,6 @@
 """What this service refuses, each a fact with a stable code."""
 
-from chassis.errors import Conflict, Forbidden, Unauthenticated, Unavailable
+from chassis.errors import Conflict, Forbidden, TooManyRequests, Unauthenticated, Unavailable
 
 
 class UsernameTaken(Conflict):
@@ -31,6 +31,14 @@ class BadCredentials(Unauthenticated):
 
 class WrongPassword(Forbidden):
     code, title = "wrong_password", "The current password is missing or wrong"
+
+
+class TooManyAttempts(TooManyRequests):
+    code, title = "too_many_attempts", "Too many wrong passwords: wait before the next try"
+
+    def __init__(self, pause_seconds):
+        super().__init__()
+        self.pause_seconds = pause_seconds
 
 
 class PasswordsBusy(Unavailable):

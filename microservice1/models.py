@@ -9,7 +9,10 @@ REDEMPTION_STATES = ("redeemed", "refunded", "declined")
 
 @dataclass(frozen=True, slots=True)
 class User:
-    """password_hash: None for an account that cannot log in."""
+    """password_hash: None for an account that cannot log in.
+
+    token_epoch: how often all tokens and sessions of the user were ended.
+    """
 
     id: int
     username: str
@@ -17,6 +20,7 @@ class User:
     full_name: str | None
     password_hash: str | None = field(repr=False)
     role: str
+    token_epoch: int
     points: int
     points_balance: int
     status: str
@@ -48,6 +52,34 @@ class Session:
 
     id: int
     user_id: int
+    epoch: int
     is_current: bool
     is_previous: bool
     seconds_since_rotation: float
+
+
+@dataclass(frozen=True, slots=True)
+class Revocation:
+    """Tokens of the user that were issued before this epoch are void."""
+
+    user_id: int
+    epoch: int
+
+
+@dataclass(frozen=True, slots=True)
+class Guesses:
+    """Failures in a row. tried_at: the last failure, or the last try that was let through."""
+
+    failures: int
+    tried_at: datetime
+    seconds_since: float
+
+
+@dataclass(frozen=True, slots=True)
+class FailedSignIns:
+    """How often signing in to an administrator's account failed, from one address in one hour."""
+
+    user_id: int
+    address: str
+    failures: int
+    request_id: str

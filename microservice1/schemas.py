@@ -4,6 +4,7 @@ from marshmallow import ValidationError, validates, validates_schema
 
 from chassis.events import CloudEvent, Facts
 from chassis.fields import (
+    AnyJson,
     Change,
     Email,
     Instant,
@@ -126,6 +127,12 @@ class TokensView(RefreshToken):
     )
     token_type = Word("Always `Bearer`", "Bearer", ["Bearer"])
     expires_in = Whole("For how many seconds the access token is valid", USER_TOKEN_SECONDS)
+
+
+class RevocationsView(Schema):
+    epochs = AnyJson(
+        "By user: access tokens with a lower `epoch` are void, and those without one", {"7": 2}
+    )
 
 
 class RedemptionRequest(Schema):

@@ -1,5 +1,6 @@
-"""The worker: this service tells nobody anything, so there is only house to keep."""
+"""The worker: this service publishes no events, so the worker only runs cleanup and fetches."""
 
+from chassis import revocations
 from chassis.worker import run
 from microservice2.logic import images
 
@@ -7,7 +8,7 @@ LANES = {}
 
 
 def main():
-    run("microservice2", LANES, [images.remove_left_images])
+    run("microservice2", LANES, [images.remove_left_images], [revocations.fetch])
 
 
 if __name__ == "__main__":

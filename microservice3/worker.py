@@ -1,5 +1,6 @@
 """The worker: brings orders to their end, and tells the others what happened to them."""
 
+from chassis import revocations
 from chassis.worker import EventsTo, Parallel, run
 from microservice3.logic import reporting, saga
 
@@ -10,7 +11,7 @@ LANES = {
 
 
 def main():
-    run("microservice3", LANES, housekeeping=[reporting.fold])
+    run("microservice3", LANES, [reporting.fold], [revocations.fetch])
 
 
 if __name__ == "__main__":

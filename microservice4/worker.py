@@ -1,5 +1,6 @@
 """The worker: hands the e-mails that wait to the mail server."""
 
+from chassis import revocations
 from chassis.worker import Parallel, run
 from microservice4.logic import sending
 from microservice4.logic.addressing import LANE
@@ -8,7 +9,7 @@ LANES = {LANE: Parallel(sending.send, threads=3)}
 
 
 def main():
-    run("microservice4", LANES)
+    run("microservice4", LANES, frequent=[revocations.fetch])
 
 
 if __name__ == "__main__":

@@ -8,8 +8,9 @@ from chassis.errors import Forbidden, NotFound, present
 from chassis.pagination import page_of
 from microservice1 import database
 from microservice1.errors import LastAdmin, WrongPassword
-from microservice1.logic import passwords
+from microservice1.logic import guessing, passwords, sessions
 from microservice1.logic.announcing import announce
+from microservice1.logic.rechecking import recheck
 from microservice1.logic.registering import names_are_free
 
 _EDITABLE = ("username", "email", "full_name", "password_hash", "role")
@@ -47,29 +48,25 @@ def get_user_called(caller, username):
     return user
 
 
-def edit(caller, user_id, expected, *, password=None, current_password=None, **changes):
+def edit(caller, network, user_id, expected, *, password=None, current_password=None, **changes):
     """Change an account, and count its version up.
 
     Who is no administrator proves by the current password that a new one is theirs to set. Another
-    password or role ends all sessions. expected: a chassis.conditional.Expected. Raises NotFound,
-    Forbidden, WrongPassword, PreconditionFailed, UsernameTaken, EmailTaken or LastAdmin.
+    password or role ends all sessions and access tokens. network: see chassis.networks.
+    expected: a chassis.conditional.Expected. Raises NotFound, TokenExpired, Forbidden,
+    WrongPassword, TooManyAttempts, PreconditionFailed, UsernameTaken, EmailTaken or LastAdmin.
     """
     _check_may_see(caller, user_id)
     if not caller.is_admin and _FOR_ADMINS & changes.keys():
         raise Forbidden("Only administrators change a username or a role")
-    proven = None
     if password is not None:
         if not caller.is_admin:
-            proven = _proven_hash(user_id, current_password)
+            _check_password(user_id, current_password, network)
         changes["password_hash"] = passwords.hashed(password)
 
     with transaction() as tx, names_are_free():
-        if changes.get("role") == "customer":
-            _keep_an_admin(tx, user_id)
-        user = present(database.lock_user(tx, user_id))
+        user = _lock(tx, caller, user_id, goes=changes.get("role") == "customer")
         expected.check(user.version)
-        if proven is not None and user.password_hash != proven:
-            raise WrongPassword  # it was changed a moment ago
         audit.record(tx, "user.changed", f"user/{user_id}")
         return _write(tx, user, changes)
 
@@ -77,12 +74,13 @@ def edit(caller, user_id, expected, *, password=None, current_password=None, **c
 def delete(caller, user_id, expected):
     """Delete an account; its username and e-mail address become free.
 
-    Raises NotFound, LastAdmin or PreconditionFailed.
+    Raises NotFound, TokenExpired, LastAdmin or PreconditionFailed.
     """
     _check_may_see(caller, user_id)
     with transaction() as tx:
-        _keep_an_admin(tx, user_id)
-        expected.check(present(database.lock_user(tx, user_id)).version)
+        user = _lock(tx, caller, user_id, goes=True)
+        expected.check(user.version)
+        sessions.end_all(tx, user_id)
         announce(tx, "user.deleted", database.delete_user(tx, user_id))
         audit.record(tx, "user.deleted", f"user/{user_id}")
 
@@ -98,25 +96,41 @@ def _write(tx, user, changes):
     kept = {name: getattr(user, name) for name in _EDITABLE}
     changed = database.update_user(tx, user.id, **(kept | changes))
     if _differ(user, changed, _SIGNING_IN):
-        database.delete_sessions_of(tx, user.id)
+        sessions.end_all(tx, user.id)
     if _differ(user, changed, _COPIED_ELSEWHERE):
         announce(tx, "user.updated", changed)
     return changed
 
 
-def _proven_hash(user_id, current_password):
+def _check_password(user_id, current_password, network):
+    """A password that changes after this check ends the caller's token, which `_lock` notices."""
+    if not current_password:
+        raise WrongPassword
     with transaction() as tx:
         user = present(database.find_user(tx, user_id))
-    if not passwords.matches(current_password or "", user.password_hash):
+        tried = guessing.admit(tx, user.username, user, network)
+    if not passwords.matches(current_password, user.password_hash):
+        guessing.failed(tried)
         raise WrongPassword
-    return user.password_hash
+    with transaction() as tx:
+        guessing.succeeded(tx, tried)
 
 
-def _keep_an_admin(tx, user_id):
-    """Let nobody take the last administrator away, two who go at the same time included."""
-    locked = database.lock_admins_and(tx, user_id)
-    if [user.id for user in locked if user.role == "admin"] == [user_id]:
+def _lock(tx, caller, user_id, *, goes):
+    """Return the user with their row locked.
+
+    goes: whether they will be no administrator afterwards. The last one stays, also if two go at
+    the same time: all administrators are locked then. Raises NotFound, TokenExpired or LastAdmin.
+    """
+    admins = []
+    if goes:
+        locked = database.lock_admins_and(tx, user_id)
+        admins = [user.id for user in locked if user.role == "admin"]
+    user = present(database.lock_user(tx, user_id))
+    recheck(tx, caller)
+    if admins == [user_id]:
         raise LastAdmin
+    return user
 
 
 def _differ(user, changed, names):

@@ -11,13 +11,15 @@ from chassis.errors import present
 from microservice1 import database
 from microservice1.errors import NotEnoughPoints
 from microservice1.logic.announcing import announce
+from microservice1.logic.rechecking import recheck
 from microservice1.logic.status import is_rise, status_for
 
 
-def adjust(user_id, *, points, reason):
+def adjust(caller, user_id, *, points, reason):
     """Give points, or take them. Raises NotEnoughPoints where taking would lead below zero."""
     with transaction() as tx:
         user = present(database.lock_user(tx, user_id))
+        recheck(tx, caller)
         left = min(user.points, user.points_balance)
         if points < 0 and left + points < 0:
             raise NotEnoughPoints(f"There are {left} to take")
@@ -25,19 +27,20 @@ def adjust(user_id, *, points, reason):
         return enter(tx, user, kind="adjustment", points=points, balance=points, reason=reason)
 
 
-def promote(user_id, expected):
-    """Compute the status anew. Returns the user. Raises PreconditionFailed."""
+def promote(caller, user_id, expected):
+    """Compute the status anew. Returns the user. Raises TokenExpired or PreconditionFailed."""
     with transaction() as tx:
         user = present(database.lock_user(tx, user_id))
+        recheck(tx, caller)
         expected.check(user.version)
         audit.record(tx, "status.computed", f"user/{user_id}")
         return _settle(tx, user, user.points, user.points_balance)
 
 
-def promote_called(username, expected):
+def promote_called(caller, username, expected):
     with transaction() as tx:
         user = present(database.find_user_called(tx, username))
-    return promote(user.id, expected)
+    return promote(caller, user.id, expected)
 
 
 def enter(tx, user, *, kind, points, balance, reason, order_id=None):

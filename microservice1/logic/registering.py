@@ -10,6 +10,7 @@ from microservice1 import database
 from microservice1.errors import EmailTaken, UsernameTaken
 from microservice1.logic import passwords
 from microservice1.logic.announcing import announce
+from microservice1.logic.rechecking import recheck
 from microservice1.logic.status import status_for
 
 _TAKEN = {"users_username_key": UsernameTaken, "users_email_key": EmailTaken}
@@ -19,13 +20,15 @@ def register(caller, *, username, email, full_name=None, password=None, role=Non
     """Open an account. role and points are for administrators to give.
 
     The status that opening points bring is the one it begins with: that is no promotion.
-    Raises Unauthenticated, Forbidden, UsernameTaken or EmailTaken.
+    Raises Unauthenticated, TokenExpired, Forbidden, UsernameTaken or EmailTaken.
     """
     _check_may_register(caller, grants=role is not None or points is not None)
     _refuse_taken_names(username, email)
     password_hash = passwords.hashed(password) if password else None
     points = points or 0
     with transaction() as tx, names_are_free():
+        if caller.is_admin:
+            recheck(tx, caller)
         user = database.insert_user(
             tx,
             username=username,

@@ -112,6 +112,7 @@ _confined() {
   shift 2
   for property in "WorkingDirectory=$folder" "EnvironmentFile=$SETTINGS/$service.env" \
     "Environment=PATH=$folder/venv/bin:/usr/bin:/bin" Environment=PROMETHEUS_MULTIPROC_DIR=/tmp \
+    "Environment=REVOCATIONS_FILE=/var/lib/$service/revocations.json" \
     Nice=10 NoNewPrivileges=yes CapabilityBoundingSet= ProtectSystem=strict ProtectHome=yes PrivateTmp=yes PrivateDevices=yes; do
     properties+=(--property="$property")
   done

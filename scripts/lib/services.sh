@@ -43,6 +43,7 @@ _settings_of() {
   setting SIGNING_KEY_FILE "$KEYS/$service.pem"
   setting SECRET_FILE "$SECRETS/$service.secret"
   setting JWKS_FILE "$KEYS/jwks.json"
+  setting REVOCATIONS_FILE "$VAR/revocations/$service.json"
   setting INTERNAL_URL "http://127.0.0.1:$INTERNAL_PORT"
   setting PROMETHEUS_MULTIPROC_DIR "$VAR/metrics/$service"
   # glibc keeps a heap for each thread, which grows and is not given back: two for all are enough

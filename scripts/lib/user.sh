@@ -108,7 +108,7 @@ make_folders() {
   _make_var
   _make_run
   as_run_user mkdir -p -m 0700 "$VAR"/{keys,secrets,env,mail}
-  as_run_user mkdir -p "$VAR"/{log,cache,metrics,nginx,images}
+  as_run_user mkdir -p "$VAR"/{log,cache,metrics,nginx,images,revocations}
   open_folders
 }
 

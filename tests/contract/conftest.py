@@ -8,6 +8,7 @@ import pytest
 from chassis import testing
 from chassis.settings import SERVICES
 from chassis.worker import Worker
+from tests.administrators import ADMINISTRATOR, register_administrator
 
 DEAD_LETTER = 900
 
@@ -36,9 +37,10 @@ def shop(fresh_service):
 
 
 @pytest.fixture
-def admin_of(shop, keys):
+def admin_of(shop, keys, databases):
     """Returns a function: an administrator at a service."""
-    token = testing.user_token(keys, 999, "admin")
+    register_administrator(databases("microservice1"))
+    token = testing.user_token(keys, ADMINISTRATOR, "admin")
     return lambda name: testing.Client(shop.apps[name], token)
 
 

@@ -167,6 +167,7 @@ def test_every_write_leaves_one_entry(shop, admin_of, audited, keys, databases, 
             "action": action,
             "subject": subject,
             "request_id": "the-request",
+            "count": 1,
         }
 
 

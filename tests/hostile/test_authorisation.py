@@ -6,8 +6,7 @@ One line of the table is one operation, and who is let in:
     customer   any user who is signed in
     owner      the user whose it is; to other users it does not exist (404)
     admin      administrators
-    service    any of the four services
-    microserviceN   this service alone
+    microserviceN   this service, by the internal listener
 
 Everybody else is told 401 without a token, 403 with one. On the public listener, paths under
 /internal are no route (404).
@@ -21,6 +20,7 @@ import pytest
 
 from chassis import testing, wire
 from chassis.settings import SERVICES
+from tests.administrators import ADMINISTRATOR, register_administrator
 from tests.images import PNG
 
 EVERYWHERE = """
@@ -38,18 +38,19 @@ TABLE = {
     POST    /users                              anyone
     GET     /users                              admin
     GET     /users/me                           customer admin
-    GET     /users/{user_id}                    owner admin service
+    GET     /users/{user_id}                    owner admin microservice3
     PUT     /users/{user_id}                    owner admin
     PATCH   /users/{user_id}                    owner admin
     DELETE  /users/{user_id}                    owner admin
     POST    /users/{user_id}/points             admin
-    PUT     /users/{user_id}/promotion          admin service
+    PUT     /users/{user_id}/promotion          admin microservice3
     POST    /user                               anyone
-    GET     /user/{username}                    owner admin service
-    PUT     /user/promote/{username}            admin service
+    GET     /user/{username}                    owner admin microservice3
+    PUT     /user/promote/{username}            admin microservice3
     POST    /tokens                             anyone
     DELETE  /tokens                             anyone
     POST    /tokens/refresh                     anyone
+    GET     /internal/revocations               microservice2 microservice3 microservice4
     PUT     /internal/redemptions/{order_id}    microservice3
     DELETE  /internal/redemptions/{order_id}    microservice3
     POST    /internal/events                    microservice3
@@ -94,7 +95,6 @@ CALLERS = ("anonymous", "owner", "other", "admin", *SERVICES)
 WORDS = {
     "anyone": set(CALLERS),
     "customer": {"owner", "other"},
-    "service": set(SERVICES),
     **{name: {name} for name in ("owner", "admin", *SERVICES)},
 }
 METHODS = {"get", "post", "put", "patch", "delete"}
@@ -114,7 +114,8 @@ def expected(words, path, caller, listener):
     """Return `in` for who is let in, or how the answer to the others begins."""
     if path.startswith("/internal/") and listener == "public":
         return "404 no_route"
-    if caller in set().union(*(WORDS[word] for word in words)):
+    is_kept_out = caller in SERVICES and caller in words and listener == "public"
+    if caller in set().union(*(WORDS[word] for word in words)) and not is_kept_out:
         return "in"
     if caller == "anonymous":
         return "401 unauthenticated"
@@ -162,7 +163,7 @@ class World:
         elif caller == "anonymous":
             token = None
         else:
-            user_id = {"owner": self.owner, "other": self.other, "admin": 1}[caller]
+            user_id = {"owner": self.owner, "other": self.other, "admin": ADMINISTRATOR}[caller]
             role = "admin" if caller == "admin" else "customer"
             token = testing.user_token(self.keys, user_id, role)
         return testing.Client(self.network.apps[service], token, internal=listener == "internal")
@@ -226,7 +227,8 @@ def _example(schema, document):
 
 
 @pytest.fixture(scope="module")
-def world(network, keys):
+def world(network, keys, databases):
+    register_administrator(databases("microservice1"))
     return World(network, keys)
 
 

@@ -16,6 +16,7 @@ import pytest
 
 from chassis import testing
 from chassis.settings import SERVICES
+from tests.administrators import register_administrator
 
 CUSTOMER, OTHER_CUSTOMER, ADMIN = 7, 8, 1
 
@@ -67,7 +68,9 @@ def other_customer(as_user):
 
 
 @pytest.fixture
-def admin(as_user):
+def admin(app, as_user, databases):
+    if app.name == "microservice1":
+        register_administrator(databases(app.name), ADMIN)
     return as_user(ADMIN, "admin")
 
 
@@ -176,6 +179,7 @@ def commands_of(own_url, keys, monkeypatch, capsys, tmp_path):
         monkeypatch.setenv("JWKS_FILE", str(keys / "jwks.json"))
         monkeypatch.setenv("SIGNING_KEY_FILE", str(keys / f"{name}.pem"))
         monkeypatch.setenv("SECRET_FILE", str(tmp_path / "secret"))
+        monkeypatch.setenv("REVOCATIONS_FILE", str(tmp_path / "revocations.json"))
         monkeypatch.setenv("INTERNAL_URL", "http://127.0.0.1:9")  # nobody, also beside a stack
 
         def run(*arguments, stdin=""):

@@ -41,6 +41,7 @@ def test_entries_are_shown_newest_first_to_administrators(write, admin):
         "action": "thing.made",
         "subject": "thing/1",
         "request_id": "request-12:00",
+        "count": 1,
     }
     assert [entry["at"][11:16] for entry in found.json] == ["12:00", "10:00", "09:30"]
 

@@ -6,6 +6,7 @@ import pytest
 
 from chassis import guard, http, testing, tracing, worker
 from chassis.settings import SERVICES
+from tests.administrators import register_administrator
 from tests.simulation.world import World
 
 
@@ -60,6 +61,7 @@ def world_of(_shop, _query, databases, keys, monkeypatch):
     def make(seed):
         for name in SERVICES:
             testing.empty_database(databases(name))
+        register_administrator(databases("microservice1"))
         world = World(seed, *_shop, _query, keys)
         world.furnish()
         return world

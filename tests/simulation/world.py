@@ -19,6 +19,7 @@ from chassis.database import Pool, transaction
 from chassis.guard import guards
 from chassis.settings import SERVICES
 from chassis.worker import Worker
+from tests.administrators import ADMINISTRATOR
 
 FAULTS = {
     "none": 70,
@@ -162,7 +163,9 @@ class World:
         self.story.append(what)
 
     def admin(self, name):
-        return testing.Client(self.apps[name], testing.user_token(self.keys, 10**6, "admin"))
+        return testing.Client(
+            self.apps[name], testing.user_token(self.keys, ADMINISTRATOR, "admin")
+        )
 
     def customer(self, user_id, name="microservice3"):
         return testing.Client(self.apps[name], testing.user_token(self.keys, user_id))

@@ -5,6 +5,7 @@ from types import SimpleNamespace
 import pytest
 
 from microservice1.app import create_app
+from tests.administrators import ADMINISTRATOR, register_administrator
 
 PASSWORD = "correct horse battery"
 
@@ -20,6 +21,13 @@ def users(fresh_service):
 @pytest.fixture
 def app(users):
     return app_of(users)
+
+
+@pytest.fixture
+def admin(app, databases, as_user):
+    """An administrator, whose number comes after those of all users that a test registers."""
+    register_administrator(databases(app.name))
+    return as_user(ADMINISTRATOR, "admin")
 
 
 @pytest.fixture

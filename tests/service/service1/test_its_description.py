@@ -16,6 +16,7 @@ ROUTES = {
     ("/tokens", "post"),
     ("/tokens", "delete"),
     ("/tokens/refresh", "post"),
+    ("/internal/revocations", "get"),
     ("/internal/redemptions/{order_id}", "put"),
     ("/internal/redemptions/{order_id}", "delete"),
     ("/internal/events", "post"),

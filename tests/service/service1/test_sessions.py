@@ -153,7 +153,7 @@ def test_a_login_renews_a_hash_of_other_days(ada, sign_in, rows, databases, admi
 
     assert sign_in("ada").status_code == 200
 
-    ((stored,),) = rows("SELECT password_hash FROM users")
+    ((stored,),) = rows("SELECT password_hash FROM users WHERE id = %(id)s", id=ada.id)
     assert stored != outdated
     assert not passwords.is_outdated(stored)
     assert sign_in("ada").status_code == 200

@@ -13,6 +13,7 @@ from microservice2.app import create_app as create_products
 from microservice3.app import create_app
 from microservice3.worker import LANES
 from microservice4.app import create_app as create_notifications
+from tests.administrators import ADMINISTRATOR, register_administrator
 
 # Putting an application together takes longer than most tests.
 users_app, products_app = cache(create_users), cache(create_products)
@@ -90,9 +91,11 @@ def place():
 
 
 @pytest.fixture
-def accounts(app, network, keys):
+def accounts(app, network, keys, databases):
     """Returns a function that registers somebody with points: `id`, `client`, `balance()`."""
-    users = testing.Client(network.apps["microservice1"], testing.user_token(keys, 1, "admin"))
+    register_administrator(databases("microservice1"))
+    token = testing.user_token(keys, ADMINISTRATOR, "admin")
+    users = testing.Client(network.apps["microservice1"], token)
 
     def register(username, *, points):
         body = {"username": username, "email": f"{username}@example.com", "points": points}

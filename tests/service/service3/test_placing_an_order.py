@@ -2,7 +2,7 @@ from decimal import Decimal
 
 import pytest
 
-from chassis import wire
+from chassis import testing, wire
 from tests.service.conftest import CUSTOMER
 
 
@@ -115,10 +115,10 @@ def test_an_order_for_more_than_can_be_charged_is_refused_and_gives_its_stock_ba
 
 
 def test_an_administrator_orders_for_others_at_their_price_and_date(
-    admin, place, a_product, network, shop, keys
+    admin, place, a_product, network, shop
 ):
     lamp = a_product(price=29.90)
-    ada = network_user(network, keys, "ada")
+    ada = network_user(network, "ada")
 
     answer = admin.post(
         "/orders",
@@ -201,9 +201,7 @@ def test_an_anonymous_order_is_refused(anonymous):
     assert answer.headers["WWW-Authenticate"] == "Bearer"
 
 
-def network_user(network, keys, username):
-    from chassis import testing
-
-    users = testing.Client(network.apps["microservice1"], testing.user_token(keys, 1, "admin"))
+def network_user(network, username):
+    users = testing.Client(network.apps["microservice1"])
     body = {"username": username, "email": f"{username}@example.com"}
     return users.post("/users", json=body).json["id"]

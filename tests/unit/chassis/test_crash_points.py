@@ -29,6 +29,7 @@ def pass_a_crash_point(keys, tmp_path):
         settings |= {"DATABASE_URL": made.database_url, "JWKS_FILE": str(made.jwks_file)}
         settings |= {"SIGNING_KEY_FILE": str(made.signing_key_file)}
         settings |= {"SECRET_FILE": str(secret)}
+        settings |= {"REVOCATIONS_FILE": str(tmp_path / "revocations.json")}
         return subprocess.run(
             [sys.executable, "-c", DIE], env=settings, capture_output=True, text=True
         )

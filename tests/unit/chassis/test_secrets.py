@@ -13,7 +13,7 @@ def folder(tmp_path_factory):
 @pytest.fixture
 def load(monkeypatch, tmp_path):
     """Returns a function: the settings of a service whose file of its secret holds this."""
-    for name in ("DATABASE_URL", "JWKS_FILE", "SIGNING_KEY_FILE"):
+    for name in ("DATABASE_URL", "JWKS_FILE", "SIGNING_KEY_FILE", "REVOCATIONS_FILE"):
         monkeypatch.setenv(name, "/somewhere")
     monkeypatch.setenv("SECRET_FILE", str(tmp_path / "secret"))
 

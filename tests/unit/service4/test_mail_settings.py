@@ -6,7 +6,7 @@ from chassis import settings
 @pytest.fixture
 def load(monkeypatch, tmp_path):
     """Returns a function: the settings of this service with some of them given."""
-    for name in ("DATABASE_URL", "JWKS_FILE", "SIGNING_KEY_FILE"):
+    for name in ("DATABASE_URL", "JWKS_FILE", "SIGNING_KEY_FILE", "REVOCATIONS_FILE"):
         monkeypatch.setenv(name, "/somewhere")
     (tmp_path / "secret").write_text("a secret")
     monkeypatch.setenv("SECRET_FILE", str(tmp_path / "secret"))
