@@ -1,4 +1,4 @@
-"""Logs on a host: of bounded size, in folders of root's, the services' in a journal of their own."""
+"""Logs on a host: of bounded size, in folders of root, the services in a journal of their own."""
 
 import json
 
