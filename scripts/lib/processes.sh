@@ -1,12 +1,19 @@
 # Processes of a stack: find one again, stop it, measure it.
 # shellcheck shell=bash disable=SC2153
 
-# The log of a service that is not running is moved aside once it is large.
-keep_log_small() {
-  local log=$1
-  if [[ -f $log ]] && (($(stat -c %s "$log") > 20000000)); then
-    as_run_user mv "$log" "$log.1"
-  fi
+log_keeper_pid() { pid_in "$RUN/logs.pid" "$VAR/log"; }
+
+# start_log_keeper: logs stay small, also while everything runs. The run-time user may not be able to read the
+# checkout, so the program itself is the argument.
+start_log_keeper() {
+  log_keeper_pid >/dev/null && return 0
+  as_run_user setsid --fork bash -c "$(<"$CHECKOUT/scripts/lib/keep-logs")" keep-logs "$VAR/log" "$RUN/logs.pid" \
+    </dev/null >/dev/null 2>&1
+}
+
+stop_log_keeper() {
+  local pid
+  if pid=$(log_keeper_pid); then stop_process "the keeper of the logs" "$pid" TERM 5; fi
 }
 
 # pid_in FILE MARK: print the pid in FILE if that process lives and has MARK in its command line.

@@ -104,7 +104,6 @@ start_worker() { in_service_daemon "$1" "$1.worker" python -m "$1.worker"; }
 in_service_daemon() {
   local service=$1 name=$2
   shift 2
-  keep_log_small "$VAR/log/$name.log"
   as_run_user rm -f "$RUN/$name.pid"
   # shellcheck disable=SC2016    # expanded by the inner bash
   in_service "$service" setsid --fork bash -c '

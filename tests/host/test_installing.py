@@ -9,7 +9,10 @@ UNITS = [
     for unit in ("microservice", "microservice-worker", "microservice-candidate")
     for number in range(1, 5)
 ]
-TIMED_UNITS = ["microservices-backup.service", "microservices-restore-drill.service"]
+TIMED_UNITS = [
+    *("microservices-backup.service", "microservices-restore-drill.service"),
+    "microservices-logs.service",
+]
 EXPOSURE = {**dict.fromkeys(UNITS, 1.0), **dict.fromkeys(TIMED_UNITS, 1.5), "nginx.service": 1.5}
 
 

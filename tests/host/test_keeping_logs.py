@@ -1,10 +1,10 @@
-"""Logs on a host: of bounded size, in folders of root, the services in a journal of their own."""
+"""Logs on a host: of bounded size, in folders of root; the journal of the services is apart."""
 
 import json
 
 import pytest
 
-from tests.host.asking import wait_for
+from tests.system.front_door import wait_for
 
 ACCESS_LOG = "/var/log/quartet/access.log"
 ASK = "import urllib.request as u; u.urlopen('http://127.0.0.1/api/service2/products')"

@@ -283,6 +283,16 @@ def test_odd_headers_change_nothing(stack, header):
         assert "Set-Cookie" not in answer.headers
 
 
+def test_two_keys_in_one_request_are_refused(stack):
+    """uWSGI tells the application the last of two headers, and hides the first."""
+    keys = ("Idempotency-Key: one", "Idempotency-Key: two")
+    json = "Content-Type: application/json"
+
+    answer = say(stack, request("POST", "/api/service1/users", json, *keys, body="{}"))
+
+    assert (answer.status, answer.json["code"]) == (400, "bad_idempotency_key")
+
+
 # ---- addresses
 
 
