@@ -64,6 +64,16 @@ def oldest_gauge():
     )
 
 
+def waiting_gauge():
+    """Return the gauge of how many messages of the outbox wait."""
+    return Gauge(
+        "outbox_waiting",
+        "Messages of the outbox that wait, counted up to 10,000",
+        registry=None,
+        multiprocess_mode="mostrecent",
+    )
+
+
 def watched_gauge():
     """Return the gauge of the Unix time at which the worker last looked at the outbox."""
     return Gauge(

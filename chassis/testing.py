@@ -3,6 +3,7 @@
 Services that you add test themselves with this too; `tests/service/conftest.py` shows how.
 """
 
+from contextlib import contextmanager
 from urllib.parse import urlsplit
 
 import psycopg2
@@ -47,10 +48,7 @@ def make_database(admin_url, name, database_url):
 
     admin_url: a superuser's, of another database. database_url: of the one to be made, as anybody.
     """
-    # a new database may take longer than any statement of a service may
-    callback = psycopg2.extensions.get_wait_callback()
-    psycopg2.extensions.set_wait_callback(None)
-    try:
+    with unhurried():
         owner = owner_of(name)
         execute(
             admin_url,
@@ -65,9 +63,18 @@ def make_database(admin_url, name, database_url):
             migrate.migrate_service(connection, name, say=lambda _line: None)
         finally:
             connection.close()
+    return with_role(database_url, name)
+
+
+@contextmanager
+def unhurried():
+    """Let statements take their time, which those of a service may not (`chassis.database`)."""
+    callback = psycopg2.extensions.get_wait_callback()
+    psycopg2.extensions.set_wait_callback(None)
+    try:
+        yield
     finally:
         psycopg2.extensions.set_wait_callback(callback)
-    return with_role(database_url, name)
 
 
 def empty_database(database_url):

@@ -33,7 +33,7 @@ BATCH = 64  # messages that one call may carry
 SHARE = 16  # messages that a thread takes to deliver one by one: the others find some as well
 POLL_SECONDS = 1.0
 GATHER_SECONDS = 1.0  # between two rounds: what comes in it goes together; the first goes at once
-WATCH_SECONDS = 15.0
+WATCH_SECONDS = 5.0
 FIRST_RETRY_SECONDS = 0.1
 ROUNDS_GIVEN_AWAY = 5  # of a lane while an earlier one is behind
 LONGEST_RETRY_SECONDS = 5.0
@@ -126,6 +126,7 @@ class Worker:
         self._deliveries = metrics.delivery_counter()
         self._overdue = metrics.overdue_counter()
         self._oldest = metrics.oldest_gauge()
+        self._waiting = metrics.waiting_gauge()
         self._watched_at = metrics.watched_gauge()
 
     def step(self, lane):
@@ -133,11 +134,12 @@ class Worker:
         return _tried(self._round(lane))
 
     def watch(self):
-        """Measure how long the oldest message of each lane has waited; give the alarm if too long.
+        """Measure what waits and for how long, and give the alarm for what has waited too long.
 
         Raises Unavailable if the database does not answer.
         """
         with transaction() as tx:
+            waiting = outbox.backlog(tx).waiting
             found = outbox.oldest_of_each_lane(tx)
             overdue = [
                 oldest
@@ -151,6 +153,7 @@ class Worker:
             self._oldest.labels(lane=lane).set(0)
         for oldest in found:
             self._oldest.labels(lane=oldest.lane).set(oldest.seconds)
+        self._waiting.set(min(waiting, outbox.MOST_COUNTED))
         self._watched_at.set_to_current_time()
 
     def _round(self, lane):

@@ -93,7 +93,7 @@ CREATE TRIGGER outbox_dies BEFORE UPDATE OF state ON outbox
 CREATE TRIGGER outbox_is_dead AFTER UPDATE OF state ON outbox
     FOR EACH ROW WHEN (OLD.is_head AND NOT NEW.is_head) EXECUTE FUNCTION follow_in_outbox();
 
--- A dead letter that is replayed keeps its place: the head that waits behind it is a head no more.
+-- A dead letter that is replayed keeps its place: what waits behind it is no head.
 CREATE FUNCTION precede_in_outbox() RETURNS trigger LANGUAGE plpgsql
     SET enable_sort = off SET plan_cache_mode = force_generic_plan AS $$
 BEGIN
@@ -117,7 +117,7 @@ CREATE TRIGGER outbox_returns BEFORE UPDATE OF state ON outbox
     FOR EACH ROW WHEN (OLD.state = 'dead' AND NEW.state = 'waiting') EXECUTE FUNCTION place_in_outbox();
 
 CREATE TRIGGER outbox_has_returned AFTER UPDATE OF state ON outbox
-    FOR EACH ROW WHEN (NEW.is_head AND NOT OLD.is_head) EXECUTE FUNCTION precede_in_outbox();
+    FOR EACH ROW WHEN (OLD.state = 'dead' AND NEW.state = 'waiting') EXECUTE FUNCTION precede_in_outbox();
 
 -- Wakes the lanes that have a head which is due; other messages wait for theirs.
 CREATE OR REPLACE FUNCTION notify_outbox() RETURNS trigger LANGUAGE plpgsql AS $$

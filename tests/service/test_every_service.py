@@ -57,6 +57,31 @@ def test_status_is_told_in_full_to_administrators_only(anonymous, customer, admi
     assert admin.get("/status").json["outbox"] == {"waiting": 0, "dead": 0, "oldest_seconds": 0}
 
 
+def test_status_counts_up_to_a_number_and_says_so(admin, rows, monkeypatch):
+    monkeypatch.setattr(outbox, "MOST_COUNTED", 2)
+
+    def counted(waiting, dead):
+        rows("DELETE FROM outbox")
+        rows(
+            """
+            INSERT INTO outbox (lane, subject, message, request_id, state, created_at)
+            SELECT 'lane', number::text, '1', 'test',
+                   CASE WHEN number > %(dead)s THEN 'waiting' ELSE 'dead' END,
+                   now() - interval '60 s'
+              FROM generate_series(1, %(all)s) AS number
+            """,
+            dead=dead,
+            all=waiting + dead,
+        )
+        found = admin.get("/status").json["outbox"]
+        assert 60 <= found.pop("oldest_seconds") < 90
+        return found
+
+    assert counted(waiting=2, dead=2) == {"waiting": 2, "dead": 2}
+    assert counted(waiting=3, dead=1) == {"waiting": 2, "waiting_is_exact": False, "dead": 1}
+    assert counted(waiting=1, dead=3) == {"waiting": 1, "dead": 2, "dead_is_exact": False}
+
+
 def test_an_unknown_path_has_no_route_and_an_unknown_method_an_allow_header(anonymous):
     missing = anonymous.get("/nothing/here")
     wrong = anonymous.open("DELETE", "/health/live")

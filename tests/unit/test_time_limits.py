@@ -55,5 +55,16 @@ def test_a_lease_outlives_the_request_and_the_task_that_hold_it():
     assert worker.TASK_SECONDS < outbox.LEASE_SECONDS
 
 
+def test_no_lease_and_no_pause_is_as_long_as_one_that_a_stepped_clock_has_made():
+    longest = max(
+        outbox.LEASE_SECONDS,
+        http.LONGEST_PAUSE_SECONDS,
+        worker.LONGEST_RETRY_SECONDS,
+        worker.OUR_FAULT_RETRY_SECONDS,
+    )
+
+    assert longest < outbox.LONGEST_PAUSE_SECONDS
+
+
 def figure_in(file, pattern):
     return float(re.search(pattern, (ROOT / file).read_text(encoding="utf-8"))[1])

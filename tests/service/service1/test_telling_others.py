@@ -25,3 +25,23 @@ def test_what_happens_to_a_user_is_told_in_its_order(users, a_user, admin):
     ]
     assert [event["data"]["version"] for event in events] == [1, 2, 3, 4]
     assert {event["subject"] for event in events} == {f"user/{ada.id}"}
+
+
+def test_edits_that_wait_are_told_as_one_unless_another_event_stands_between(
+    users, a_user, admin, announced
+):
+    ada = a_user()
+
+    for number in range(20):
+        admin.patch(f"/users/{ada.id}", json={"full_name": f"Ada {number}"})
+    admin.post(f"/users/{ada.id}/points", json={"points": 60, "reason": "Gift"})
+    for _ in range(20):
+        admin.patch(f"/users/{ada.id}", json={"full_name": "Ada"})
+        admin.patch(f"/users/{ada.id}", json={"full_name": "Lovelace"})
+
+    assert [(event, facts["full_name"], facts["version"]) for event, facts in announced()] == [
+        ("user.registered", ada.full_name, 1),
+        ("user.updated", "Ada 19", 21),
+        ("user.promoted", "Ada 19", 22),
+        ("user.updated", "Lovelace", 62),
+    ]
