@@ -105,6 +105,19 @@ def test_strangers_do_not_delay_the_owner(attacked, try_from):
     assert try_from(STRANGER, password=PASSWORD).status_code == 429  # still
 
 
+def test_a_forged_header_makes_nobody_the_owner(app, attacked, try_from):
+    assert try_from(OWNER, password=PASSWORD).status_code == 200
+    attacked()
+
+    answer = testing.Client(app, address=STRANGER).post(
+        "/tokens",
+        json={"username": "ada", "password": PASSWORD},
+        headers={"X-Forwarded-For": OWNER, "X-Real-IP": OWNER, "Forwarded": f"for={OWNER}"},
+    )
+
+    assert refusal(answer) == (429, "too_many_attempts")
+
+
 def test_at_the_owners_address_too_there_are_ten_free_tries(ada, try_from):
     assert try_from(OWNER, password=PASSWORD).status_code == 200
     for _ in range(10):
