@@ -8,9 +8,9 @@ postgres_version() {
   sort -V <<<"$found" | tail -n 1 | sed 's|.*/postgresql/\([0-9]*\)/.*|\1|'
 }
 
+# These two stand in a file of postgres, and root writes them into its own: so nothing else may be in them.
 postgres_port() { _configured port | number; }
-
-data_directory() { _configured data_directory; }
+data_directory() { _configured data_directory | grep -xE '/[A-Za-z0-9/._+-]+'; }
 
 _configured() { as_postgres pg_conftool --short "$(postgres_version)" main show "$1"; }
 

@@ -13,15 +13,19 @@ PWNED = "/var/lib/postgresql/pwned"
 # in the place of tables that scripts ask for, and in what the drill asks again
 TRAPS = f"""
 SET SESSION AUTHORIZATION microservice3_owner;
-CREATE FUNCTION pwn(id bigint) RETURNS boolean LANGUAGE plpgsql IMMUTABLE AS $$
+CREATE FUNCTION pwn(id bigint) RETURNS boolean LANGUAGE plpgsql AS $$
 BEGIN
     IF current_setting('is_superuser') = 'on' THEN
         COPY (SELECT current_user) TO PROGRAM 'touch {PWNED}';
     END IF;
     RETURN true;
 END $$;
+CREATE FUNCTION pwn_by_index(id bigint) RETURNS boolean LANGUAGE plpgsql IMMUTABLE AS $$
+BEGIN
+    RETURN pwn(id);
+END $$;
 ALTER TABLE order_history ADD CONSTRAINT pwned CHECK (pwn(id));
-CREATE INDEX pwned ON order_items (pwn(order_id));
+CREATE INDEX pwned ON order_items (pwn_by_index(order_id));
 ALTER TABLE outbox RENAME TO outbox_real;
 CREATE VIEW outbox AS SELECT * FROM outbox_real WHERE pwn(id);
 ALTER TABLE orders RENAME TO orders_real;
@@ -34,7 +38,7 @@ ALTER TABLE outbox_real RENAME TO outbox;
 ALTER TABLE orders_real RENAME TO orders;
 ALTER TABLE order_history DROP CONSTRAINT pwned;
 DROP INDEX pwned;
-DROP FUNCTION pwn;
+DROP FUNCTION pwn, pwn_by_index;
 """
 AS_BEFORE_THERE_WERE_OWNERS = """
 ALTER DATABASE microservice3 OWNER TO microservice3;
