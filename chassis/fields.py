@@ -124,6 +124,15 @@ class Flag(_Documented, ma.fields.Boolean):
     falsy = frozenset({"false"})
 
 
+class Truth(_Documented, ma.fields.Boolean):
+    """`true` or `false` in JSON, and nothing that only looks like them."""
+
+    def _deserialize(self, value, attr, data, **kwargs):
+        if not isinstance(value, bool):
+            raise self.make_error("invalid", input=value)
+        return value
+
+
 class Money(_Documented, ma.fields.Field):
     """An amount: a JSON number from 0, of at most two decimals; a Decimal inside."""
 
