@@ -30,7 +30,8 @@ def compose(notification, sender):
     message["Date"] = notification.created_at
     message["Message-ID"] = f"<{quote(notification.event_id, safe='')}@{domain_of(message)}>"
     message["Auto-Submitted"] = "auto-generated"  # RFC 3834: no holiday replies, please
-    message["X-Request-ID"] = notification.request_id
+    if not notification.unconfirmed:  # a client may choose the id, and a stranger its words
+        message["X-Request-ID"] = notification.request_id
     message.set_content(notification.body)
     return message
 
