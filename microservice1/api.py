@@ -160,7 +160,7 @@ def delete_user(user_id, expected):
 @conditional
 @users.response(202, UserView)
 @users.alt_response(409, description="Nothing is to be confirmed")
-@users.alt_response(429, description="Several codes went to this address", headers=_WAIT)
+@users.alt_response(429, description="Several codes went to this address: wait")
 def send_confirmation(user_id):
     """Send a new code to the address that is to be confirmed"""
     return confirming.send_again(identity(), user_id)
