@@ -136,8 +136,14 @@ def test_an_address_that_would_be_decoded_into_another_is_refused(address):
         composed(recipient=address)
 
 
-def test_an_unconfirmed_address_does_not_see_a_request_id_which_a_stranger_may_choose():
+def test_an_unconfirmed_address_gets_no_request_id_in_which_a_stranger_can_write():
     message = composed(unconfirmed=True, request_id="Visit-evil.example")
 
     assert "X-Request-ID" not in message
     assert "evil.example" not in message.as_string()
+
+
+def test_an_unconfirmed_address_gets_a_request_id_of_our_making():
+    made = "75ba69860837f9ba703b7ce4d8e55f6d"
+
+    assert composed(unconfirmed=True, request_id=made)["X-Request-ID"] == made
