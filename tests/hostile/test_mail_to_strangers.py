@@ -26,7 +26,7 @@ def mail_files(stack):
 
 
 def code_in(mail):
-    return re.search(r"^  ([0-9a-f]{32})$", mail.get_content(), re.MULTILINE)[1]
+    return re.search(r"^  ([0-9a-f]{32})\b", mail.get_content(), re.MULTILINE)[1]
 
 
 def eventually(found, seconds=20):

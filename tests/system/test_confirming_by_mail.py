@@ -49,7 +49,7 @@ def sign_in(stack, name, password=PASSWORD):
 
 
 def code_in(mail):
-    return re.search(r"^  ([0-9a-f]{32})$", mail.get_content(), re.MULTILINE)[1]
+    return re.search(r"^  ([0-9a-f]{32})\b", mail.get_content(), re.MULTILINE)[1]
 
 
 def test_from_the_registration_to_letters_by_name(stack, register, mail, admin_token):
