@@ -37,8 +37,18 @@ class DeadLetterView(Schema):
     created_at = Instant("When it was written", "2026-01-31T09:30:00Z")
 
 
+class Message(AnyJson):
+    """What was to be delivered, without the code that an event may take to its user."""
+
+    def _serialize(self, value, attr, obj, **kwargs):
+        data = value.get("data") if isinstance(value, dict) else None
+        if not isinstance(data, dict) or "code" not in data:
+            return value
+        return {**value, "data": {**data, "code": "(not shown)"}}
+
+
 class WholeLetterView(DeadLetterView):
-    message = AnyJson("What was to be delivered", {"type": "order.confirmed", "subject": "order/7"})
+    message = Message("What was to be delivered", {"type": "order.confirmed", "subject": "order/7"})
 
 
 @dead_letters.route("", methods=["GET"])

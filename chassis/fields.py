@@ -61,7 +61,8 @@ class Text(_Documented, ma.fields.String):
         self._length = validate.Length(min=min, max=max)
         checks = [self._length]
         if pattern:
-            checks.append(validate.Regexp(rf"(?:{pattern})\Z", error=f"Must match {pattern}."))
+            shown = pattern.replace("{", "{{").replace("}", "}}")  # marshmallow formats the text
+            checks.append(validate.Regexp(rf"(?:{pattern})\Z", error=f"Must match {shown}."))
         super().__init__(description, example, validate=checks, **arguments)
 
     def _deserialize(self, value, attr, data, **kwargs):
@@ -122,6 +123,15 @@ class Flag(_Documented, ma.fields.Boolean):
 
     truthy = frozenset({"true"})
     falsy = frozenset({"false"})
+
+
+class Truth(_Documented, ma.fields.Boolean):
+    """`true` or `false` in JSON, and nothing that only looks like them."""
+
+    def _deserialize(self, value, attr, data, **kwargs):
+        if not isinstance(value, bool):
+            raise self.make_error("invalid", input=value)
+        return value
 
 
 class Money(_Documented, ma.fields.Field):

@@ -3,6 +3,7 @@
 A secret is never in a variable: `NAME_FILE` names the file that holds it.
 """
 
+import re
 import sys
 from dataclasses import dataclass, field
 from email.utils import parseaddr
@@ -14,6 +15,7 @@ from environs import Env, EnvError, validate
 SERVICES = {f"microservice{n}": f"service{n}" for n in range(1, 5)}
 DEFAULT_INTERNAL_URL = "http://127.0.0.1:8081"
 DEFAULT_MAIL_FROM = "Quartet <no-reply@quartet.invalid>"
+_SITE = re.compile(r"https?://[A-Za-z0-9.:\[\]-]+(/[A-Za-z0-9._~/-]*)?")
 _CURRENCY = validate.Regexp(r"[A-Z]{3}\Z", error="it must be three capital letters, as EUR")
 
 
@@ -31,8 +33,9 @@ class Settings:
     internal_url: where the internal listener is, without a path. connections: how many
     connections to its database each process may hold. processes: how many there are. threads: how
     many each has. mail_from: whom e-mails come from, an address or `Name <address>`. images_dir:
-    the folder from which Nginx serves images. notify_socket: see chassis.notify. crash_point,
-    crash_share: see chassis.crash.
+    the folder from which Nginx serves images. public_url: the site whose pages take the codes of
+    e-mails, or "". unconfirmed_emails_per_day: how many an unconfirmed address gets.
+    notify_socket: see chassis.notify. crash_point, crash_share: see chassis.crash.
     """
 
     name: str
@@ -51,6 +54,8 @@ class Settings:
     registration: str = "open"
     smtp_url: str = field(default="", repr=False)
     mail_from: str = DEFAULT_MAIL_FROM
+    public_url: str = ""
+    unconfirmed_emails_per_day: int = 20
     images_dir: Path | None = None
     notify_socket: str = ""
     crash_point: str = ""
@@ -105,6 +110,10 @@ def load(name):
             ),
             smtp_url=_smtp_url(env),
             mail_from=_mail_from(env),
+            public_url=_public_url(env),
+            unconfirmed_emails_per_day=env.int(
+                "UNCONFIRMED_EMAILS_PER_DAY", 20, validate=validate.Range(min=1)
+            ),
             images_dir=env.path("IMAGES_DIR", None),
             notify_socket=env.str("NOTIFY_SOCKET", ""),
             crash_point=env.str("CRASH_POINT", ""),
@@ -170,6 +179,13 @@ def _mail_from(env):
     if not name or not domain or not sender.isprintable():
         raise EnvError("MAIL_FROM must be like shop@example.com or Shop <shop@example.com>")
     return sender
+
+
+def _public_url(env):
+    url = env.str("PUBLIC_URL", "")
+    if url and not _SITE.fullmatch(url):
+        raise EnvError("PUBLIC_URL must be like https://shop.example or https://shop.example/path")
+    return url.rstrip("/")
 
 
 def main():

@@ -7,11 +7,22 @@ from chassis.events import CONTENT_TYPE
 from chassis.idempotent_routes import takes_no_idempotency_key
 from chassis.resources import paged
 from chassis.service import current
-from microservice1.logic import accounts, points, redeeming, registering, sessions
+from microservice1.logic import (
+    accounts,
+    confirming,
+    points,
+    redeeming,
+    registering,
+    resetting,
+    sessions,
+)
 from microservice1.schemas import (
+    Confirmation,
     Credentials,
     NewUser,
     OrderEvent,
+    PasswordReset,
+    PasswordResetRequest,
     PointsChange,
     RedemptionRequest,
     RedemptionView,
@@ -37,10 +48,25 @@ users = Blueprint("users", __name__, url_prefix="/users", description="Accounts 
 short = Blueprint("user", __name__, url_prefix="/user", description="Short forms, by username")
 tokens = Blueprint("tokens", __name__, url_prefix="/tokens", description="Signing in and out")
 revocations = Blueprint("revocations", __name__, url_prefix="/internal/revocations")
+confirmations = Blueprint(
+    "confirmations", __name__, url_prefix="/confirmations", description="Confirming addresses"
+)
+password_resets = Blueprint(
+    "password_resets", __name__, url_prefix="/password-resets", description="A forgotten password"
+)
 redemptions = Blueprint("redemptions", __name__, url_prefix="/internal/redemptions")
 events = Blueprint("events", __name__, url_prefix="/internal/events")
 
-blueprints = (users, short, tokens, revocations, redemptions, events)
+blueprints = (
+    users,
+    short,
+    tokens,
+    confirmations,
+    password_resets,
+    revocations,
+    redemptions,
+    events,
+)
 
 
 @users.route("", methods=["POST"])
@@ -129,6 +155,17 @@ def delete_user(user_id, expected):
     accounts.delete(identity(), user_id, expected)
 
 
+@users.route("/<int:user_id>/confirmation", methods=["POST"])
+@allow("user")
+@conditional
+@users.response(202, UserView)
+@users.alt_response(409, description="Nothing is to be confirmed")
+@users.alt_response(429, description="Several codes went to this address: wait")
+def send_confirmation(user_id):
+    """Send a new code to the address that is to be confirmed"""
+    return confirming.send_again(identity(), user_id)
+
+
 @users.route("/<int:user_id>/points", methods=["POST"])
 @allow("admin")
 @conditional
@@ -197,6 +234,40 @@ def sign_out(body):
 def list_revocations():
     """List whose access tokens are void although they have not expired"""
     return {"epochs": sessions.revoked()}
+
+
+@confirmations.route("", methods=["POST"])
+@public
+@takes_no_idempotency_key
+@confirmations.arguments(Confirmation)
+@confirmations.response(200, UserView)
+@confirmations.alt_response(409, description="Another account has the address by now")
+@confirmations.alt_response(422, description="`bad_code`: it is unknown, used or expired")
+def confirm_address(body):
+    """Confirm an address by the code that was sent to it"""
+    return confirming.confirm(**body), NO_STORE
+
+
+@password_resets.route("", methods=["POST"])
+@public
+@takes_no_idempotency_key
+@password_resets.arguments(PasswordResetRequest)
+@password_resets.response(202, PasswordResetRequest)
+def ask_for_password_reset(body):
+    """Have a code sent, if an account has this address; the answer is the same if none has"""
+    resetting.ask(**body)
+    return body, NO_STORE
+
+
+@password_resets.route("", methods=["PUT"])
+@public
+@password_resets.arguments(PasswordReset)
+@password_resets.response(200, UserView)
+@password_resets.alt_response(422, description="`bad_code`: it is unknown, used or expired")
+@password_resets.alt_response(503, description="Too many passwords are hashed at this moment")
+def reset_password(body):
+    """Set a password by a code; it confirms the address and ends all sessions"""
+    return resetting.reset(**body), NO_STORE
 
 
 @redemptions.route("/<int:order_id>", methods=["PUT"])

@@ -1,11 +1,21 @@
 """Database access: one function, one statement."""
 
-from microservice1.models import FailedSignIns, Guesses, Redemption, Revocation, Session, User
+from microservice1.models import (
+    Code,
+    FailedSignIns,
+    Guesses,
+    Redemption,
+    Revocation,
+    Session,
+    User,
+)
 
 _USER = """
-          id, username, email, full_name, password_hash, role, token_epoch, points, points_balance,
-          status, version, created_at, updated_at
+          id, username, email, email_confirmed, pending_email, full_name, password_hash, role,
+          token_epoch, points, points_balance, status, version, created_at, updated_at
 """
+
+_CODE = "user_id, purpose, email, expires_at"
 
 _REDEMPTION = "order_id, state, user_id, points, balance"
 
@@ -17,22 +27,26 @@ _MATCHING = """
 """
 
 
-def insert_user(tx, *, username, email, full_name, password_hash, role, points, status):
+def insert_user(
+    tx, *, username, email, email_confirmed, full_name, password_hash, role, points, status
+):
     """Insert a user; their opening points are both earned and to be spent."""
     return tx.one(
         User,
         f"""
         INSERT INTO users (
-            username, email, full_name, password_hash, role, points, points_balance, status
+            username, email, email_confirmed, full_name, password_hash, role,
+            points, points_balance, status
         )
         VALUES (
-            %(username)s, %(email)s, %(full_name)s, %(password_hash)s, %(role)s,
-            %(points)s, %(points)s, %(status)s
+            %(username)s, %(email)s, %(email_confirmed)s, %(full_name)s, %(password_hash)s,
+            %(role)s, %(points)s, %(points)s, %(status)s
         )
         RETURNING {_USER}
         """,
         username=username,
         email=email,
+        email_confirmed=email_confirmed,
         full_name=full_name,
         password_hash=password_hash,
         role=role,
@@ -65,6 +79,15 @@ def find_taken_name(tx, username, email):
                END
         """,
         username=username,
+        email=email,
+    )
+
+
+def find_user_with_email(tx, email):
+    """Return the user whose address this is, confirmed or not, but not pending; in any case."""
+    return tx.one(
+        User,
+        f"SELECT {_USER} FROM users WHERE lower(email) = lower(%(email)s)",
         email=email,
     )
 
@@ -115,13 +138,26 @@ def list_users(tx, window, **filters):
     )
 
 
-def update_user(tx, user_id, *, username, email, full_name, password_hash, role):
+def update_user(
+    tx,
+    user_id,
+    *,
+    username,
+    email,
+    email_confirmed,
+    pending_email,
+    full_name,
+    password_hash,
+    role,
+):
     return tx.one(
         User,
         f"""
            UPDATE users
               SET username = %(username)s,
                   email = %(email)s,
+                  email_confirmed = %(email_confirmed)s,
+                  pending_email = %(pending_email)s,
                   full_name = %(full_name)s,
                   password_hash = %(password_hash)s,
                   role = %(role)s,
@@ -133,6 +169,8 @@ def update_user(tx, user_id, *, username, email, full_name, password_hash, role)
         user_id=user_id,
         username=username,
         email=email,
+        email_confirmed=email_confirmed,
+        pending_email=pending_email,
         full_name=full_name,
         password_hash=password_hash,
         role=role,
@@ -175,8 +213,9 @@ def delete_user(tx, user_id):
         """
         DELETE FROM users
          WHERE id = %(user_id)s
-        RETURNING id, username, email, full_name, password_hash, role, token_epoch, points,
-                  points_balance, status, version + 1 AS version, created_at, updated_at
+        RETURNING id, username, email, email_confirmed, pending_email, full_name, password_hash,
+                  role, token_epoch, points, points_balance, status, version + 1 AS version,
+                  created_at, updated_at
         """,
         user_id=user_id,
     )
@@ -622,4 +661,94 @@ def take_failed_sign_ins(tx, *, most):
          ORDER BY hour, place
         """,
         most=most,
+    )
+
+
+def insert_code(tx, user_id, *, purpose, email, code_hash, valid_for):
+    """Store a code that goes to an address. valid_for: a timedelta. Returns the Code."""
+    return tx.one(
+        Code,
+        f"""
+        INSERT INTO email_codes (code_hash, user_id, purpose, email, expires_at)
+        VALUES (%(code_hash)s, %(user_id)s, %(purpose)s, %(email)s, now() + %(valid_for)s)
+        RETURNING {_CODE}
+        """,
+        user_id=user_id,
+        purpose=purpose,
+        email=email,
+        code_hash=code_hash,
+        valid_for=valid_for,
+    )
+
+
+def find_code(tx, purpose, code_hash):
+    """Return the Code with that hash, or None if it is unknown, used or expired."""
+    return tx.one(
+        Code,
+        f"""
+        SELECT {_CODE}
+          FROM email_codes
+         WHERE code_hash = %(code_hash)s
+           AND purpose = %(purpose)s
+           AND expires_at > now()
+        """,
+        purpose=purpose,
+        code_hash=code_hash,
+    )
+
+
+def count_codes(tx, user_id, *, purpose, email, within):
+    """Return how many codes were made for that address of a user lately. within: a timedelta."""
+    return tx.value(
+        """
+        SELECT count(*)
+          FROM email_codes
+         WHERE user_id = %(user_id)s
+           AND purpose = %(purpose)s
+           AND lower(email) = lower(%(email)s)
+           AND created_at > now() - %(within)s
+        """,
+        user_id=user_id,
+        purpose=purpose,
+        email=email,
+        within=within,
+    )
+
+
+def delete_codes(tx, user_id, purpose):
+    tx.queue(
+        "DELETE FROM email_codes WHERE user_id = %(user_id)s AND purpose = %(purpose)s",
+        user_id=user_id,
+        purpose=purpose,
+    )
+
+
+def delete_codes_for_other_addresses(tx, user_id, *, purpose, email):
+    tx.queue(
+        """
+        DELETE FROM email_codes
+         WHERE user_id = %(user_id)s
+           AND purpose = %(purpose)s
+           AND lower(email) <> lower(%(email)s)
+        """,
+        user_id=user_id,
+        purpose=purpose,
+        email=email,
+    )
+
+
+def delete_expired_codes(tx, limit):
+    """Delete up to `limit` codes that have expired. Returns how many."""
+    return tx.run(
+        """
+        DELETE FROM email_codes
+         WHERE code_hash IN (
+                   SELECT code_hash
+                     FROM email_codes
+                    WHERE expires_at <= now()
+                    ORDER BY expires_at
+                    LIMIT %(limit)s
+               )
+        """,
+        limit=limit,
     )

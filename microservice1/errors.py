@@ -1,6 +1,13 @@
-"""What this service refuses, each a fact with a stable code."""
+"""Errors that this service returns, each a fact with a stable code."""
 
-from chassis.errors import Conflict, Forbidden, TooManyRequests, Unauthenticated, Unavailable
+from chassis.errors import (
+    Conflict,
+    Forbidden,
+    Problem,
+    TooManyRequests,
+    Unauthenticated,
+    Unavailable,
+)
 
 
 class UsernameTaken(Conflict):
@@ -9,6 +16,15 @@ class UsernameTaken(Conflict):
 
 class EmailTaken(Conflict):
     code, title = "email_taken", "Another account has this e-mail address"
+
+
+class NothingToConfirm(Conflict):
+    code, title = "nothing_to_confirm", "Every address of this account is confirmed"
+
+
+class BadCode(Problem):
+    status, code = 422, "bad_code"
+    title = "The code is unknown, used, expired, or for an address that was replaced"
 
 
 class LastAdmin(Conflict):
@@ -35,6 +51,14 @@ class WrongPassword(Forbidden):
 
 class TooManyAttempts(TooManyRequests):
     code, title = "too_many_attempts", "Too many wrong passwords: wait before the next try"
+
+    def __init__(self, pause_seconds):
+        super().__init__()
+        self.pause_seconds = pause_seconds
+
+
+class CodesSent(TooManyRequests):
+    code, title = "codes_sent", "Several codes went to this address: use one, or ask again later"
 
     def __init__(self, pause_seconds):
         super().__init__()

@@ -9,14 +9,19 @@ REDEMPTION_STATES = ("redeemed", "refunded", "declined")
 
 @dataclass(frozen=True, slots=True)
 class User:
-    """password_hash: None for an account that cannot log in.
+    """An account.
 
-    token_epoch: how often all tokens and sessions of the user were ended.
+    email_confirmed: whether a letter to the address is known to reach the holder. pending_email:
+    the address that replaces `email` once it is confirmed, or None. password_hash: None for an
+    account that cannot log in. token_epoch: how often all tokens and sessions of the user were
+    ended.
     """
 
     id: int
     username: str
     email: str
+    email_confirmed: bool
+    pending_email: str | None
     full_name: str | None
     password_hash: str | None = field(repr=False)
     role: str
@@ -27,6 +32,11 @@ class User:
     version: int
     created_at: datetime
     updated_at: datetime
+
+    @property
+    def email_to_confirm(self):
+        """The address that a confirmation would prove, or None if nothing is to be confirmed."""
+        return self.pending_email or (None if self.email_confirmed else self.email)
 
 
 @dataclass(frozen=True, slots=True)
@@ -83,3 +93,13 @@ class FailedSignIns:
     address: str
     failures: int
     request_id: str
+
+
+@dataclass(frozen=True, slots=True)
+class Code:
+    """A single-use code, sent to `email`, that is still valid; the code itself is not stored."""
+
+    user_id: int
+    purpose: str
+    email: str
+    expires_at: datetime

@@ -1,5 +1,8 @@
 """The wire: what comes in and goes out, its limits, and its words in OpenAPI."""
 
+import re
+import unicodedata
+
 from marshmallow import ValidationError, validates, validates_schema
 
 from chassis.events import CloudEvent, Facts
@@ -12,6 +15,7 @@ from chassis.fields import (
     Money,
     Schema,
     Text,
+    Truth,
     Whole,
     Word,
 )
@@ -27,16 +31,50 @@ class Username(Text):
 
 
 class FullName(Text):
+    """A name as letters greet by it: no link, no markup, one line."""
+
+    _LINK_OR_MARKUP = re.compile(r"://|www\.|[<>]", re.IGNORECASE)
+    _CONTROLS = {"Cc", "Zl", "Zp"}  # control characters, separators of lines and paragraphs
+
+    default_error_messages = {
+        "link": "May not hold `://`, `www.`, `<` or `>`.",
+        "control": "May not hold control characters or line breaks.",
+    }
+
     def __init__(self, **arguments):
         super().__init__(
-            "Their name in e-mails", "Ada Lovelace", max=200, allow_none=True, **arguments
+            "Their name in e-mails: no control characters, `://`, `www.`, `<` or `>`",
+            "Ada Lovelace",
+            max=200,
+            allow_none=True,
+            **arguments,
         )
+
+    def _deserialize(self, value, attr, data, **kwargs):
+        name = super()._deserialize(value, attr, data, **kwargs)
+        if self._LINK_OR_MARKUP.search(name):
+            raise self.make_error("link")
+        if any(unicodedata.category(character) in self._CONTROLS for character in name):
+            raise self.make_error("control")
+        return name
 
 
 class Password(Text):
     def __init__(self, description, *, min=8, **arguments):
         super().__init__(
             description, "correct horse battery", min=min, max=128, load_only=True, **arguments
+        )
+
+
+class Code(Text):
+    def __init__(self):
+        super().__init__(
+            "What the letter says; for one use",
+            "0f9d7c1e6b3a48529d2e7f60c4b1a835",
+            max=32,
+            pattern="[0-9a-f]{32}",
+            load_only=True,
+            required=True,
         )
 
 
@@ -74,6 +112,10 @@ class UserView(Schema):
     id = Whole("The user's number", 7)
     username = Username("As it was given")
     email = Email("As it was given", "ada@example.com")
+    email_confirmed = Truth("Whether letters to it are known to reach the holder", True)
+    pending_email = Email(
+        "What replaces `email` once it is confirmed", "countess@example.com", allow_none=True
+    )
     full_name = FullName()
     role = Word("What they may do", "customer", ROLES)
     points = Whole("Earned in all; they decide the status", 120, min=0)
@@ -133,6 +175,19 @@ class RevocationsView(Schema):
     epochs = AnyJson(
         "By user: access tokens with a lower `epoch` are void, and those without one", {"7": 2}
     )
+
+
+class Confirmation(Schema):
+    code = Code()
+
+
+class PasswordResetRequest(Schema):
+    email = Email("The address of the account", "ada@example.com", required=True)
+
+
+class PasswordReset(Schema):
+    code = Code()
+    password = Password("The new one", required=True)
 
 
 class RedemptionRequest(Schema):

@@ -1,16 +1,23 @@
-"""The worker: tells notifications what happened to users, lists revoked tokens, and cleans up."""
+"""The worker: sends events and codes, lists revoked tokens, and deletes what has expired."""
 
-from chassis.worker import EventsTo, run
-from microservice1.logic import guessing, sessions
+from chassis.worker import EventsTo, Parallel, run
+from microservice1.logic import codes, guessing, resetting, sessions
 
-LANES = {"microservice4": EventsTo("microservice4")}
+LANES = {
+    "microservice4": EventsTo("microservice4"),
+    resetting.LANE: Parallel(resetting.send_code, threads=1),
+}
 
 
 def main():
     run(
         "microservice1",
         LANES,
-        housekeeping=[sessions.forget_expired, guessing.forget_addresses],
+        housekeeping=[
+            sessions.forget_expired,
+            guessing.forget_addresses,
+            codes.forget_expired,
+        ],
         frequent=[sessions.keep_revocations, guessing.enter_failed_sign_ins],
     )
 

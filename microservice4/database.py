@@ -4,11 +4,12 @@ from dataclasses import asdict
 
 from microservice4.models import Contact, Notification
 
-_CONTACT = "user_id, username, email, full_name, version, deleted"
+_CONTACT = "user_id, username, email, email_confirmed, full_name, version, deleted"
 
 _NOTIFICATION = """
           id, user_id, order_id, order_version, event_id, event_type, facts::text AS facts,
-          request_id, recipient, subject, body, status, attempts, last_error, created_at, sent_at
+          request_id, recipient, unconfirmed, code, code_expires_at, subject, body, status,
+          attempts, last_error, created_at, sent_at
 """
 
 _MATCHING = """
@@ -39,7 +40,7 @@ def lock_contact(tx, user_id):
     )
 
 
-def update_contact(tx, user_id, *, username, email, full_name, version):
+def update_contact(tx, user_id, *, username, email, email_confirmed, full_name, version):
     """Return the contact as it is now. version: None leaves the one that is known."""
     return tx.one(
         Contact,
@@ -47,6 +48,7 @@ def update_contact(tx, user_id, *, username, email, full_name, version):
            UPDATE contacts
               SET username = %(username)s,
                   email = %(email)s,
+                  email_confirmed = %(email_confirmed)s,
                   full_name = %(full_name)s,
                   version = coalesce(%(version)s, version),
                   updated_at = now()
@@ -56,6 +58,7 @@ def update_contact(tx, user_id, *, username, email, full_name, version):
         user_id=user_id,
         username=username,
         email=email,
+        email_confirmed=email_confirmed,
         full_name=full_name,
         version=version,
     )
@@ -98,18 +101,43 @@ def insert_notification(tx, news, fate):
         """
         INSERT INTO notifications (
                    user_id, order_id, order_version, event_id, event_type, facts, request_id,
-                   status, last_error, recipient, subject, body
+                   code_expires_at, status, last_error, recipient, unconfirmed, code, subject, body
                )
         VALUES (
                    %(user_id)s, %(order_id)s, %(order_version)s, %(event_id)s, %(event_type)s,
                    %(facts)s::json, %(request_id)s,
-                   %(status)s, %(last_error)s, %(recipient)s, %(subject)s, %(body)s
+                   %(code_expires_at)s, %(status)s, %(last_error)s, %(recipient)s,
+                   %(unconfirmed)s, %(code)s, %(subject)s, %(body)s
                )
             ON CONFLICT (event_id) DO NOTHING
         RETURNING id
         """,
-        **asdict(news),
-        **asdict(fate),
+        **asdict(news) | asdict(fate),
+    )
+
+
+def count_to_unconfirmed(tx, recipient, *, event_types, at_most):
+    """Return how many e-mails to an address not known to be its user's a day has had.
+
+    event_types: the ones that count. at_most: there is no need to count further.
+    """
+    return tx.value(
+        """
+        SELECT count(*)
+          FROM (
+                   SELECT
+                     FROM notifications
+                    WHERE unconfirmed
+                      AND status <> 'suppressed'
+                      AND lower(recipient) = lower(%(recipient)s)
+                      AND created_at > now() - interval '1 day'
+                      AND event_type = ANY(%(event_types)s)
+                    LIMIT %(at_most)s
+               ) AS counted
+        """,
+        recipient=recipient,
+        event_types=list(event_types),
+        at_most=at_most,
     )
 
 
@@ -178,6 +206,8 @@ def update_fate(tx, notification_id, fate):
            SET status = %(status)s,
                last_error = %(last_error)s,
                recipient = coalesce(%(recipient)s, recipient),
+               unconfirmed = %(unconfirmed)s,
+               code = %(code)s,
                subject = coalesce(%(subject)s, subject),
                body = coalesce(%(body)s, body)
          WHERE id = %(id)s
@@ -193,11 +223,28 @@ def suppress_queued(tx, user_id, reason):
         """
         UPDATE notifications
            SET status = 'suppressed',
+               code = NULL,
                last_error = %(reason)s
          WHERE user_id = %(user_id)s
            AND status = 'queued'
         """,
         user_id=user_id,
+        reason=reason,
+    )
+
+
+def suppress_expired(tx, notification_id, reason):
+    """Suppress an e-mail whose code is of no use any more."""
+    tx.queue(
+        """
+        UPDATE notifications
+           SET status = 'suppressed',
+               code = NULL,
+               last_error = %(reason)s
+         WHERE id = %(id)s
+           AND status = 'queued'
+        """,
+        id=notification_id,
         reason=reason,
     )
 
@@ -208,6 +255,7 @@ def record_sent(tx, event_id):
         """
         UPDATE notifications
            SET status = 'sent',
+               code = NULL,
                attempts = attempts + 1,
                last_error = NULL,
                sent_at = now()
@@ -232,6 +280,7 @@ def _record_attempt(tx, notification_id, status, reason):
         """
         UPDATE notifications
            SET status = %(status)s,
+               code = CASE WHEN %(status)s = 'queued' THEN code END,
                attempts = attempts + 1,
                last_error = %(reason)s
          WHERE id = %(id)s

@@ -1,10 +1,15 @@
-"""What this service refuses and what it is refused, each a fact."""
+"""Errors this service returns, and errors it receives from the mail server."""
 
 from chassis.errors import Conflict, Unavailable
 
 
 class NotFailed(Conflict):
     code, title = "not_failed", "Only a notification that has failed can be tried again"
+
+
+class CodeForgotten(Conflict):
+    code = "code_forgotten"
+    title = "The code of this e-mail is deleted: the user has to ask for another one"
 
 
 class MailRefused(Exception):

@@ -1,11 +1,19 @@
 """The rows that all layers speak of."""
 
-from dataclasses import dataclass
-from datetime import datetime
+from dataclasses import dataclass, field
+from datetime import UTC, datetime
 
+PASSWORD_RESET = "user.password_reset_requested"
+# E-mails about an address go there, whatever address the user has by then.
+ABOUT_AN_ADDRESS = (
+    "user.confirmation_requested",
+    PASSWORD_RESET,
+    "user.email_change_requested",
+)
 EMAILED = (
     "user.registered",
     "user.promoted",
+    *ABOUT_AN_ADDRESS,
     "order.confirmed",
     "order.shipped",
     "order.delivered",
@@ -16,11 +24,15 @@ STATUSES = ("queued", "sent", "failed", "suppressed")
 
 @dataclass(frozen=True, slots=True)
 class Contact:
-    """What is known of a user: nothing yet, name and address, or that they have left."""
+    """What is known of a user: nothing yet, name and address, or that they have left.
+
+    email_confirmed: whether the user is known to read e-mails to that address.
+    """
 
     user_id: int
     username: str | None
     email: str | None
+    email_confirmed: bool
     full_name: str | None
     version: int
     deleted: bool
@@ -32,7 +44,11 @@ class Contact:
 
 @dataclass(frozen=True, slots=True)
 class News:
-    """What an event tells a user. facts: its data as JSON text, to render the e-mail from."""
+    """What an event tells a user. facts: its data as JSON text, to render the e-mail from.
+
+    recipient, unconfirmed: where an e-mail about an address goes, else None and False. code: what
+    the e-mail takes there, which is no part of the facts, or None.
+    """
 
     user_id: int
     order_id: int | None
@@ -41,25 +57,35 @@ class News:
     event_type: str
     facts: str
     request_id: str
+    recipient: str | None = None
+    unconfirmed: bool = False
+    code: str | None = None
+    code_expires_at: datetime | None = None
 
 
 @dataclass(frozen=True, slots=True)
 class Fate:
     """What becomes of news, as far as it is known: an e-mail to send, or the reason for none.
 
-    Queued without a recipient means that the contact is still to be told.
+    Queued without a recipient means that the contact is still to be told. unconfirmed: whether
+    the recipient is. code: what the e-mail takes there, until it is sent or given up.
     """
 
     status: str
     last_error: str | None = None
     recipient: str | None = None
+    unconfirmed: bool = False
+    code: str | None = None
     subject: str | None = None
     body: str | None = None
 
 
 @dataclass(frozen=True, slots=True)
 class Notification:
-    """News as it is kept, with what became of it."""
+    """News as it is kept, with what became of it.
+
+    body: without the code, which has a place there. code: None as soon as nobody needs it.
+    """
 
     id: int
     user_id: int
@@ -70,6 +96,9 @@ class Notification:
     facts: str
     request_id: str
     recipient: str | None
+    unconfirmed: bool
+    code: str | None = field(repr=False)
+    code_expires_at: datetime | None
     subject: str | None
     body: str | None
     status: str
@@ -77,3 +106,8 @@ class Notification:
     last_error: str | None
     created_at: datetime
     sent_at: datetime | None
+
+    @property
+    def has_expired(self):
+        """Whether its code is of no use any more."""
+        return self.code_expires_at is not None and self.code_expires_at <= datetime.now(UTC)

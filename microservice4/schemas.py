@@ -4,7 +4,7 @@ from decimal import Decimal
 from types import NoneType
 
 from chassis.events import CloudEvent, Facts
-from chassis.fields import Instant, ListQuery, Money, Rows, Schema, Text, Whole, Word
+from chassis.fields import Instant, ListQuery, Money, Rows, Schema, Text, Truth, Whole, Word
 from microservice4.models import EMAILED, STATUSES
 
 
@@ -24,7 +24,10 @@ class NotificationView(Schema):
         allow_none=True,
     )
     body = Text(
-        "Of the e-mail; null until it is written", "Dear Ada, ...", max=1_000_000, allow_none=True
+        "Of the e-mail, without its code; null until it is written",
+        "Dear Ada, ...",
+        max=1_000_000,
+        allow_none=True,
     )
     status = Word(
         "`queued` is still to be sent; `failed` was refused for good by the mail server; "
@@ -50,9 +53,29 @@ class UserFacts(Facts):
 class ContactFacts(UserFacts):
     username = Text("The user's name here", "ada", max=200, required=True)
     email = Text("Where the user can be reached", "ada@example.com", max=254, required=True)
+    email_confirmed = Truth(
+        "Whether the user is known to read e-mails there; events of older releases do not say",
+        True,
+        load_default=True,
+    )
     full_name = Text(
         "The user's full name", "Ada Lovelace", min=0, max=1000, allow_none=True, load_default=None
     )
+
+
+class RegistrationFacts(ContactFacts):
+    code = Text("What confirms the address, if it is to be confirmed", "0f9d7c1e6b3a4852", max=100)
+    code_expires_at = Instant("Until when the code is valid", "2026-02-07T09:30:00Z")
+
+
+class AddressFacts(ContactFacts):
+    recipient = Text("Where the e-mail goes", "countess@example.com", max=254, required=True)
+    recipient_confirmed = Truth("Whether the user is known to read it there", False, required=True)
+
+
+class CodeFacts(AddressFacts):
+    code = Text("For one use", "0f9d7c1e6b3a4852", max=100, required=True)
+    code_expires_at = Instant("Until when it is valid", "2026-01-31T10:00:00Z", required=True)
 
 
 class PromotionFacts(ContactFacts):
@@ -88,7 +111,11 @@ class OrderFacts(Facts):
 
 class ShopEvent(CloudEvent):
     FACTS = {
-        **dict.fromkeys(("user.registered", "user.updated"), ContactFacts()),
+        "user.registered": RegistrationFacts(),
+        "user.updated": ContactFacts(),
+        "user.confirmation_requested": CodeFacts(),
+        "user.password_reset_requested": CodeFacts(),
+        "user.email_change_requested": AddressFacts(),
         "user.promoted": PromotionFacts(),
         "user.deleted": UserFacts(),
         **dict.fromkeys(

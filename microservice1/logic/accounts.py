@@ -8,14 +8,22 @@ from chassis.errors import Forbidden, NotFound, present
 from chassis.pagination import page_of
 from microservice1 import database
 from microservice1.errors import LastAdmin, WrongPassword
-from microservice1.logic import guessing, passwords, sessions
+from microservice1.logic import addresses, guessing, passwords, sessions
 from microservice1.logic.announcing import announce
 from microservice1.logic.rechecking import recheck
 from microservice1.logic.registering import names_are_free
 
-_EDITABLE = ("username", "email", "full_name", "password_hash", "role")
+_EDITABLE = (
+    "username",
+    "email",
+    "email_confirmed",
+    "pending_email",
+    "full_name",
+    "password_hash",
+    "role",
+)
 _FOR_ADMINS = {"username", "role"}
-_COPIED_ELSEWHERE = ("username", "email", "full_name")
+_COPIED_ELSEWHERE = ("username", "email", "email_confirmed", "full_name")
 _SIGNING_IN = ("password_hash", "role")
 
 
@@ -36,7 +44,7 @@ def has_admin():
 
 
 def get_user(caller, user_id):
-    _check_may_see(caller, user_id)
+    check_may_see(caller, user_id)
     with transaction() as tx:
         return present(database.find_user(tx, user_id))
 
@@ -44,19 +52,30 @@ def get_user(caller, user_id):
 def get_user_called(caller, username):
     with transaction() as tx:
         user = present(database.find_user_called(tx, username))
-    _check_may_see(caller, user.id)
+    check_may_see(caller, user.id)
     return user
 
 
-def edit(caller, network, user_id, expected, *, password=None, current_password=None, **changes):
+def edit(
+    caller,
+    network,
+    user_id,
+    expected,
+    *,
+    email=None,
+    password=None,
+    current_password=None,
+    **changes,
+):
     """Change an account, and count its version up.
 
     Who is no administrator proves by the current password that a new one is theirs to set. Another
-    password or role ends all sessions and access tokens. network: see chassis.networks.
-    expected: a chassis.conditional.Expected. Raises NotFound, TokenExpired, Forbidden,
-    WrongPassword, TooManyAttempts, PreconditionFailed, UsernameTaken, EmailTaken or LastAdmin.
+    password or role ends all sessions and access tokens, and another password calls a pending
+    address off. network: see chassis.networks. expected: a chassis.conditional.Expected. Raises
+    NotFound, TokenExpired, Forbidden, WrongPassword, TooManyAttempts, PreconditionFailed,
+    UsernameTaken, EmailTaken or LastAdmin.
     """
-    _check_may_see(caller, user_id)
+    check_may_see(caller, user_id)
     if not caller.is_admin and _FOR_ADMINS & changes.keys():
         raise Forbidden("Only administrators change a username or a role")
     if password is not None:
@@ -68,7 +87,11 @@ def edit(caller, network, user_id, expected, *, password=None, current_password=
         user = _lock(tx, caller, user_id, goes=changes.get("role") == "customer")
         expected.check(user.version)
         audit.record(tx, "user.changed", f"user/{user_id}")
-        return _write(tx, user, changes)
+        if password is not None:
+            changes["pending_email"] = None  # a thief of the session may have entered it
+        if email is not None:
+            changes |= addresses.entered(tx, caller, user, email)
+        return write(tx, user, changes)
 
 
 def delete(caller, user_id, expected):
@@ -76,7 +99,7 @@ def delete(caller, user_id, expected):
 
     Raises NotFound, TokenExpired, LastAdmin or PreconditionFailed.
     """
-    _check_may_see(caller, user_id)
+    check_may_see(caller, user_id)
     with transaction() as tx:
         user = _lock(tx, caller, user_id, goes=True)
         expected.check(user.version)
@@ -85,13 +108,13 @@ def delete(caller, user_id, expected):
         audit.record(tx, "user.deleted", f"user/{user_id}")
 
 
-def _check_may_see(caller, user_id):
+def check_may_see(caller, user_id):
     """To a customer, other accounts do not exist."""
     if not (caller.is_admin or caller.service or caller.user_id == user_id):
         raise NotFound
 
 
-def _write(tx, user, changes):
+def write(tx, user, changes):
     """Write changes, and do what follows from them. user: with their row locked."""
     kept = {name: getattr(user, name) for name in _EDITABLE}
     changed = database.update_user(tx, user.id, **(kept | changes))
@@ -99,6 +122,7 @@ def _write(tx, user, changes):
         sessions.end_all(tx, user.id)
     if _differ(user, changed, _COPIED_ELSEWHERE):
         announce(tx, "user.updated", changed)
+    addresses.send_letters(tx, user, changed)
     return changed
 
 

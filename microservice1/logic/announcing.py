@@ -5,10 +5,10 @@ from chassis import outbox
 _REPLACEABLE = {"user.updated"}  # no e-mail is sent for it: only the latest state matters
 
 
-def announce(tx, event_type, user):
+def announce(tx, event_type, user, **facts):
     """Record an event about the user, to go out once the transaction is committed.
 
-    user: with their row locked.
+    user: with their row locked. facts: what this type of event tells beside the user's own fields.
     """
     publish = outbox.publish_latest if event_type in _REPLACEABLE else outbox.publish
     publish(
@@ -19,9 +19,11 @@ def announce(tx, event_type, user):
             "user_id": user.id,
             "username": user.username,
             "email": user.email,
+            "email_confirmed": user.email_confirmed,
             "full_name": user.full_name,
             "status": user.status,
             "version": user.version,
+            **facts,
         },
         to=["microservice4"],
     )

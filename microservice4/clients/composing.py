@@ -12,6 +12,9 @@ from microservice4.errors import MailRefused
 _WORD = r"[\w!#$%&'*+/=?^`{|}~-]+"
 _ADDRESS = re.compile(rf"{_WORD}(\.{_WORD})*@[\w-]+(\.[\w-]+)*")
 
+# A request id as Nginx makes it. A client may choose another one, and a stranger may choose words.
+_MADE_ID = re.compile(r"[0-9a-f]{32}")
+
 
 def compose(notification, sender):
     """Return the e-mail. Raises MailRefused for an address that cannot be written to.
@@ -30,7 +33,8 @@ def compose(notification, sender):
     message["Date"] = notification.created_at
     message["Message-ID"] = f"<{quote(notification.event_id, safe='')}@{domain_of(message)}>"
     message["Auto-Submitted"] = "auto-generated"  # RFC 3834: no holiday replies, please
-    message["X-Request-ID"] = notification.request_id
+    if not notification.unconfirmed or _MADE_ID.fullmatch(notification.request_id):
+        message["X-Request-ID"] = notification.request_id
     message.set_content(notification.body)
     return message
 

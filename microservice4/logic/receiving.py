@@ -10,7 +10,8 @@ from microservice4.logic.addressing import (
 )
 from microservice4.models import EMAILED, News
 
-_OF_THE_CONTACT = frozenset({"username", "email", "full_name"})
+_OF_THE_CONTACT = {"username", "email", "email_confirmed", "full_name"}
+_IN_COLUMNS = {"recipient", "recipient_confirmed", "code"}  # a code must not outlive its e-mail
 
 
 def receive(events):
@@ -45,11 +46,12 @@ def _learn(tx, contact, user):
         contact.user_id,
         username=user["username"],
         email=user["email"],
+        email_confirmed=user["email_confirmed"],
         full_name=user["full_name"],
         version=user["version"],
     )
     for notification in database.list_waiting_for_contact(tx, contact.user_id):
-        fate = fate_by_contact(notification, contact)
+        fate = fate_by_contact(tx, notification, contact)
         database.update_fate(tx, notification.id, fate)
         send_if_addressed(tx, notification.id, notification, fate)
     return contact
@@ -62,7 +64,7 @@ def _is_old_news(version, known):
 
 def _notify(tx, contact, event):
     data = event["data"]
-    facts = {name: fact for name, fact in data.items() if name not in _OF_THE_CONTACT}
+    facts = {name: fact for name, fact in data.items() if name not in _OF_THE_CONTACT | _IN_COLUMNS}
     order_id = data.get("order_id")
     news = News(
         user_id=contact.user_id,
@@ -72,6 +74,10 @@ def _notify(tx, contact, event):
         event_type=event["type"],
         facts=wire.dumps(facts).decode(),
         request_id=context.request_id.get(),
+        recipient=data.get("recipient"),
+        unconfirmed=not data.get("recipient_confirmed", True),
+        code=data.get("code"),
+        code_expires_at=data.get("code_expires_at"),
     )
     fate = fate_of(tx, news, contact)
     notification_id = database.insert_notification(tx, news, fate)

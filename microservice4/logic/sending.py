@@ -1,9 +1,14 @@
 """What the worker does with an e-mail that waits: give it to the mail server, note what came."""
 
+from dataclasses import replace
+
 from chassis import crash, wire
 from chassis.database import transaction
 from microservice4 import clients, database
 from microservice4.errors import MailRefused, MailServerUnavailable
+from microservice4.logic.rendering import with_code
+
+EXPIRED = "its code expired before the mail server took it"
 
 # The events whose e-mails were taken, and the database was not told yet: one a thread. A database
 # can be unable to write for an hour, as on a full disk: nobody shall get an e-mail at each try.
@@ -20,8 +25,13 @@ def send(message):
     notification = _if_queued(wire.loads(message.body)["notification_id"])
     if notification is None:
         return
+    if notification.has_expired:
+        with transaction() as tx:
+            database.suppress_expired(tx, notification.id, EXPIRED)
+        return
+    body = with_code(notification.body, notification.code)
     try:
-        clients.send_mail(notification)
+        clients.send_mail(replace(notification, body=body))
     except MailRefused as refusal:
         with transaction() as tx:
             database.record_refused(tx, notification.id, str(refusal))

@@ -14,7 +14,8 @@ setting() {
 # chosen_settings: what the caller has chosen, in the environment.
 chosen_settings() {
   local name
-  for name in CURRENCY LOG_LEVEL REGISTRATION DATABASE_CONNECTIONS MAIL_FROM PROCESSES THREADS; do
+  for name in CURRENCY LOG_LEVEL REGISTRATION DATABASE_CONNECTIONS PROCESSES THREADS \
+    MAIL_FROM PUBLIC_URL UNCONFIRMED_EMAILS_PER_DAY; do
     if [[ -n ${!name:-} ]]; then setting "$name" "${!name}"; fi
   done
 }

@@ -7,6 +7,7 @@ from chassis.settings import SERVICES
 from tests.contract.conftest import DEAD_LETTER
 
 KEY = {"Idempotency-Key": "k-1"}
+WITHOUT_KEY = ("/tokens", "/confirmations", "/password-resets")
 ADA = {"username": "ada", "email": "ada@example.com"}
 SHADE = {"sku": "SHADE", "name": "Shade", "category": "Lighting", "price": 9.9, "stock": 10}
 
@@ -18,6 +19,7 @@ REQUESTS = {
         "/users/1/points",
         {"points": 60, "reason": "A gift"},
     ),
+    ("microservice1", "/users/{user_id}/confirmation"): ("/users/1/confirmation", None),
     ("microservice2", "/products"): ("/products", SHADE),
     ("microservice2", "/products/{product_id}/stock"): (
         "/products/1/stock",
@@ -33,8 +35,10 @@ REQUESTS = {
 
 
 @pytest.fixture
-def stocked(shop, a_user, a_product, a_dead_letter, databases):
-    a_user(username="bob", email="bob@example.com")
+def stocked(shop, a_product, a_dead_letter, databases):
+    testing.Client(shop.apps["microservice1"]).post(
+        "/users", json={"username": "bob", "email": "bob@example.com"}
+    )
     a_product()
     testing.query(
         databases("microservice4"),
@@ -53,7 +57,7 @@ def public_posts(shop):
         (name, path): operations["post"]
         for name in SERVICES
         for path, operations in openapi_of(shop, name)["paths"].items()
-        if "post" in operations and not path.startswith(("/tokens", "/internal/"))
+        if "post" in operations and not path.startswith((*WITHOUT_KEY, "/internal/"))
     }
 
 

@@ -26,6 +26,12 @@ WRITES = [
     ((USERS, "put", "/users/{user_id}"), {"email": "bob@example.org"}, "user.changed", "user/1"),
     ((USERS, "patch", "/users/{user_id}"), {"full_name": "Bob"}, "user.changed", "user/1"),
     (
+        (USERS, "post", "/users/{user_id}/confirmation"),
+        None,
+        "confirmation.requested",
+        "user/1",
+    ),
+    (
         (USERS, "post", "/users/{user_id}/points"),
         {"points": 60, "reason": "A gift"},
         "points.adjusted",
@@ -126,7 +132,7 @@ def test_every_write_that_openapi_lists_is_tried_below(shop):
         for name, document in documents.items()
         for path, operations in document["paths"].items()
         for method in operations.keys() & {"post", "put", "patch", "delete"}
-        if not path.startswith("/tokens")
+        if not path.startswith(("/tokens", "/confirmations", "/password-resets"))
     }
 
     assert found == {operation for operation, *_ in WRITES}
@@ -136,6 +142,8 @@ def test_every_write_leaves_one_entry(shop, admin_of, audited, keys, databases, 
     for (name, method, route), body, action, subject in WRITES:
         if route.endswith("/retry"):
             testing.query(databases(name), "UPDATE notifications SET status = 'failed'")
+        if route.endswith("/confirmation"):
+            testing.query(databases(name), "UPDATE users SET email_confirmed = false")
         if route.startswith("/dead-letters/"):
             testing.query(databases(name), "DELETE FROM outbox")
             a_dead_letter(name)

@@ -28,6 +28,62 @@ def test_all_events_of_a_users_life_arrive(shop, admin_of, a_user, rows):
     assert told == [("user.registered", "suppressed"), ("user.promoted", "suppressed")]
 
 
+def test_all_letters_about_addresses_arrive(shop, admin_of, keys, rows):
+    anonymous = testing.Client(shop.apps["microservice1"])
+    body = {"username": "ada", "email": "ada@customers.invalid"}
+    user_id = anonymous.post("/users", json=body).json["id"]
+    ada = testing.Client(shop.apps["microservice1"], testing.user_token(keys, user_id))
+
+    def contact():
+        return rows("microservice4", "SELECT email, email_confirmed FROM contacts")
+
+    def code_of(event_type):
+        sql = f"SELECT message->'data'->>'code' FROM outbox WHERE message->>'type' = '{event_type}'"
+        [(code,)] = rows("microservice1", sql)
+        return code
+
+    welcome = code_of("user.registered")
+    shop.work()
+    assert contact() == [("ada@customers.invalid", False)]
+
+    anonymous.post("/confirmations", json={"code": welcome})
+    ada.patch(f"/users/{user_id}", json={"email": "countess@customers.invalid"})
+    another = code_of("user.confirmation_requested")
+    shop.work()
+    assert contact() == [("ada@customers.invalid", True)]
+
+    anonymous.post("/confirmations", json={"code": another})
+    anonymous.post("/password-resets", json={"email": "countess@customers.invalid"})
+    shop.work()
+
+    assert contact() == [("countess@customers.invalid", True)]
+    assert left_over(rows, "microservice1") == []
+    told = rows(
+        "microservice4", "SELECT event_type, recipient, unconfirmed FROM notifications ORDER BY id"
+    )
+    assert told == [
+        ("user.registered", "ada@customers.invalid", True),
+        ("user.confirmation_requested", "countess@customers.invalid", True),
+        ("user.email_change_requested", "ada@customers.invalid", False),
+        ("user.password_reset_requested", "countess@customers.invalid", False),
+    ]
+
+
+def test_a_dead_letter_shows_no_code(shop, admin_of, rows):
+    body = {"username": "ada", "email": "ada@customers.invalid"}
+    testing.Client(shop.apps["microservice1"]).post("/users", json=body)
+    [(letter, code)] = rows(
+        "microservice1",
+        "UPDATE outbox SET state = 'dead', last_error = 'x' RETURNING id, message->'data'->>'code'",
+    )
+
+    shown = admin_of("microservice1").get(f"/dead-letters/{letter}")
+
+    assert len(code) == 32
+    assert shown.json["message"]["data"]["username"] == "ada"
+    assert code not in shown.text
+
+
 def test_all_events_of_an_orders_life_arrive(shop, admin_of, a_user, a_product, rows):
     orders, users = admin_of("microservice3"), admin_of("microservice1")
     user_id, product = a_user("ada", "ada@customers.invalid"), a_product(price=60, stock=10)

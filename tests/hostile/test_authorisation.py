@@ -42,6 +42,7 @@ TABLE = {
     PUT     /users/{user_id}                    owner admin
     PATCH   /users/{user_id}                    owner admin
     DELETE  /users/{user_id}                    owner admin
+    POST    /users/{user_id}/confirmation       owner admin
     POST    /users/{user_id}/points             admin
     PUT     /users/{user_id}/promotion          admin microservice3
     POST    /user                               anyone
@@ -51,6 +52,9 @@ TABLE = {
     DELETE  /tokens                             anyone
     POST    /tokens/refresh                     anyone
     GET     /internal/revocations               microservice2 microservice3 microservice4
+    POST    /confirmations                      anyone
+    POST    /password-resets                    anyone
+    PUT     /password-resets                    anyone
     PUT     /internal/redemptions/{order_id}    microservice3
     DELETE  /internal/redemptions/{order_id}    microservice3
     POST    /internal/events                    microservice3

@@ -46,6 +46,29 @@ def a_user(admin):
 
 
 @pytest.fixture
+def a_stranger(anonymous):
+    """Returns a function that registers as anybody may: the address is unconfirmed."""
+    numbers = count(1)
+
+    def register(**fields):
+        number = next(numbers)
+        body = {"username": f"stranger{number}", "email": f"stranger{number}@example.com"}
+        answer = anonymous.post("/users", json={**body, "password": PASSWORD, **fields})
+        assert answer.status_code == 201, answer.text
+        return SimpleNamespace(**answer.json)
+
+    return register
+
+
+@pytest.fixture
+def letters(announced):
+    """Returns a function: the letters of a type that are to go out, as (recipient, code)."""
+    return lambda event_type: [
+        (data["recipient"], data.get("code")) for _, data in announced(event_type)
+    ]
+
+
+@pytest.fixture
 def as_holder(as_user):
     """Returns a function: a client signed in as the user who was registered."""
     return lambda user: as_user(user.id, user.role)

@@ -1,4 +1,5 @@
 from concurrent.futures import ThreadPoolExecutor
+from types import SimpleNamespace
 
 import pytest
 
@@ -13,15 +14,16 @@ def refusal(answer):
     return answer.status_code, answer.json["code"]
 
 
-def test_holders_change_their_address_and_name(a_user, as_holder, announced):
-    ada = a_user(username="Ada", full_name="Ada")
+def test_holders_change_their_unconfirmed_address_and_name(anonymous, as_holder, announced):
+    body = {"username": "Ada", "email": "ada@example.com", "full_name": "Ada"}
+    ada = SimpleNamespace(**anonymous.post("/users", json=body).json)
 
     answer = as_holder(ada).patch(
         f"/users/{ada.id}", json={"email": "ada@lovelace.org", "full_name": "Ada Lovelace"}
     )
 
     assert answer.status_code == 200
-    assert answer.json["email"] == "ada@lovelace.org"
+    assert (answer.json["email"], answer.json["pending_email"]) == ("ada@lovelace.org", None)
     assert answer.json["full_name"] == "Ada Lovelace"
     assert answer.json["version"] == 2
     assert answer.json["updated_at"] > ada.updated_at
@@ -33,6 +35,7 @@ def test_holders_change_their_address_and_name(a_user, as_holder, announced):
                 "user_id": ada.id,
                 "username": "Ada",
                 "email": "ada@lovelace.org",
+                "email_confirmed": False,
                 "full_name": "Ada Lovelace",
                 "status": "Bronze",
                 "version": 2,
@@ -263,6 +266,7 @@ class TestDeleting:
                     "user_id": ada.id,
                     "username": "ada",
                     "email": "ada@example.com",
+                    "email_confirmed": True,
                     "full_name": None,
                     "status": "Silver",
                     "version": 2,

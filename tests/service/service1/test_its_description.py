@@ -8,6 +8,7 @@ ROUTES = {
     ("/users/{user_id}", "put"),
     ("/users/{user_id}", "patch"),
     ("/users/{user_id}", "delete"),
+    ("/users/{user_id}/confirmation", "post"),
     ("/users/{user_id}/points", "post"),
     ("/users/{user_id}/promotion", "put"),
     ("/user", "post"),
@@ -17,6 +18,9 @@ ROUTES = {
     ("/tokens", "delete"),
     ("/tokens/refresh", "post"),
     ("/internal/revocations", "get"),
+    ("/confirmations", "post"),
+    ("/password-resets", "post"),
+    ("/password-resets", "put"),
     ("/internal/redemptions/{order_id}", "put"),
     ("/internal/redemptions/{order_id}", "delete"),
     ("/internal/events", "post"),
@@ -42,7 +46,17 @@ def test_every_route_is_described(anonymous):
 def test_every_field_has_a_description_and_an_example(anonymous):
     schemas = anonymous.get("/openapi.json").json["components"]["schemas"]
 
-    for name in ("NewUser", "UserFields", "UserChange", "UserView", "PointsChange", "TokensView"):
+    for name in (
+        "NewUser",
+        "UserFields",
+        "UserChange",
+        "UserView",
+        "PointsChange",
+        "TokensView",
+        "Confirmation",
+        "PasswordResetRequest",
+        "PasswordReset",
+    ):
         for field, said in schemas[name]["properties"].items():
             assert said["description"], (name, field)
             assert "example" in said, (name, field)
@@ -53,6 +67,15 @@ def test_a_password_is_write_only(anonymous):
 
     assert "password" not in schemas["UserView"]["properties"]
     assert schemas["NewUser"]["properties"]["password"]["writeOnly"]
+
+
+def test_a_code_is_write_only_and_takes_no_idempotency_key(anonymous):
+    described = anonymous.get("/openapi.json").json
+
+    for name in ("Confirmation", "PasswordReset"):
+        assert described["components"]["schemas"][name]["properties"]["code"]["writeOnly"]
+    for path in ("/confirmations", "/password-resets"):
+        assert "Idempotency-Key" not in str(described["paths"][path])
 
 
 def test_a_wrong_method_says_which_are_right(admin):

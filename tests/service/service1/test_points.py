@@ -237,6 +237,7 @@ class TestEarning:
                     "user_id": ada.id,
                     "username": "Ada",
                     "email": "ada@example.com",
+                    "email_confirmed": True,
                     "full_name": "Ada Lovelace",
                     "status": "Silver",
                     "version": 2,

@@ -21,6 +21,8 @@ def test_anyone_registers_and_is_told_where_the_account_is(anonymous):
         "id": 1,
         "username": "Ada",
         "email": "Ada@Example.com",
+        "email_confirmed": False,
+        "pending_email": None,
         "full_name": "Ada Lovelace",
         "role": "customer",
         "points": 0,
@@ -40,8 +42,8 @@ def test_the_short_form_registers_too_and_gives_the_same_address(anonymous):
     assert answer.json["username"] == "Ada"
 
 
-def test_notifications_hear_of_a_new_user_with_name_and_address(anonymous, announced):
-    anonymous.post("/users", json={**ADA, "password": "correct horse battery"})
+def test_notifications_hear_of_a_new_user_with_name_and_address(admin, announced):
+    admin.post("/users", json={**ADA, "password": "correct horse battery"})
 
     assert announced() == [
         (
@@ -50,6 +52,7 @@ def test_notifications_hear_of_a_new_user_with_name_and_address(anonymous, annou
                 "user_id": 1,
                 "username": "Ada",
                 "email": "Ada@Example.com",
+                "email_confirmed": True,
                 "full_name": None,
                 "status": "Bronze",
                 "version": 1,
@@ -202,3 +205,35 @@ def test_the_longest_of_everything_is_accepted(anonymous):
 
     assert answer.status_code == 201, answer.text
     assert answer.json["full_name"] == body["full_name"]
+
+
+@pytest.mark.parametrize(
+    "name",
+    [
+        "Claim it at https://evil.example",
+        "ftp://evil.example",
+        "WWW.evil.example",
+        "<b>Ada</b>",
+        "Ada >",
+        "Ada\nLovelace",
+        "Ada\tLovelace",
+        "Ada\x7f",
+        "Ada\x9b31m",
+        "Ada\u2028Lovelace",
+    ],
+)
+def test_a_full_name_holds_no_link_no_markup_and_no_control_character(anonymous, admin, rows, name):
+    wrong = anonymous.post("/users", json={**ADA, "full_name": name})
+    user = admin.post("/users", json=ADA).json
+    changed = admin.patch(f"/users/{user['id']}", json={"full_name": name})
+
+    for answer in (wrong, changed):
+        assert refusal(answer) == (422, "invalid")
+        (said,) = answer.json["errors"]["json"]["full_name"]
+        assert said.startswith("May not hold ")
+    assert rows("SELECT full_name FROM users") == [(None,)]
+
+
+@pytest.mark.parametrize("name", ["Zoë Łukasiewicz", "Dr. Ada O'Neil-King, Jr.", "山田 太郎"])
+def test_a_full_name_may_be_any_other(anonymous, name):
+    assert anonymous.post("/users", json={**ADA, "full_name": name}).json["full_name"] == name

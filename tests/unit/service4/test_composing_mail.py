@@ -40,6 +40,7 @@ def composed(**fields):
                 "body": "Dear Ada,\n",
                 "event_id": "0b7a3c0e",
                 "request_id": "req-1",
+                "unconfirmed": False,
                 "created_at": datetime(2026, 1, 31, 9, 30, tzinfo=UTC),
                 **fields,
             }
@@ -133,3 +134,16 @@ def test_the_letter_goes_where_it_says(address):
 def test_an_address_that_would_be_decoded_into_another_is_refused(address):
     with pytest.raises(MailRefused):
         composed(recipient=address)
+
+
+def test_an_unconfirmed_address_gets_no_request_id_in_which_a_stranger_can_write():
+    message = composed(unconfirmed=True, request_id="Visit-evil.example")
+
+    assert "X-Request-ID" not in message
+    assert "evil.example" not in message.as_string()
+
+
+def test_an_unconfirmed_address_gets_a_request_id_of_our_making():
+    made = "75ba69860837f9ba703b7ce4d8e55f6d"
+
+    assert composed(unconfirmed=True, request_id=made)["X-Request-ID"] == made

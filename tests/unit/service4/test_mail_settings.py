@@ -65,3 +65,40 @@ def test_a_sender_can_be_named(sender, load):
 def test_a_sender_that_cannot_be_is_refused(sender, load):
     with pytest.raises(settings.SettingsError, match="MAIL_FROM"):
         load(MAIL_FROM=sender)
+
+
+@pytest.mark.parametrize(
+    ("url", "kept"),
+    [
+        ("", ""),
+        ("https://shop.example", "https://shop.example"),
+        ("https://shop.example/", "https://shop.example"),
+        ("http://127.0.0.1:8080/my-shop", "http://127.0.0.1:8080/my-shop"),
+    ],
+)
+def test_a_site_can_be_named(url, kept, load):
+    assert load(PUBLIC_URL=url).public_url == kept
+
+
+@pytest.mark.parametrize(
+    "url",
+    [
+        "shop.example",
+        "javascript:alert(1)",
+        "https://",
+        "https://shop.example/?a=b",
+        "https://shop.example/#a",
+        "https://shop.example/a b",
+        "https://user:secret@shop.example",
+        "https://shop.example\n",
+    ],
+)
+def test_a_site_that_cannot_be_is_refused(url, load):
+    with pytest.raises(settings.SettingsError, match="PUBLIC_URL must be like"):
+        load(PUBLIC_URL=url)
+
+
+@pytest.mark.parametrize("number", ["0", "-1", "many"])
+def test_a_limit_that_would_send_nothing_is_refused(number, load):
+    with pytest.raises(settings.SettingsError, match="UNCONFIRMED_EMAILS_PER_DAY"):
+        load(UNCONFIRMED_EMAILS_PER_DAY=number)

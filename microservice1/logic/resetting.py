@@ -1,0 +1,49 @@
+"""Password reset by e-mail: whoever reads an account's address can set its password.
+
+So the owner of an address that somebody else has registered takes the account over.
+"""
+
+import secrets
+
+from chassis import outbox, wire
+from chassis.database import transaction
+from microservice1 import database
+from microservice1.logic import accounts, codes, passwords
+from microservice1.logic.announcing import announce
+
+LANE = "password_resets"
+
+
+def ask(email):
+    """Have the worker send a code, if an account has this address.
+
+    The request does the same work for an unknown address, so neither its answer nor its time tells
+    which addresses exist.
+    """
+    task = f"{LANE}/{secrets.token_hex(8)}"  # its own subject: no request waits for another
+    with transaction() as tx:
+        outbox.enqueue(tx, LANE, subject=task, message={"email": email})
+
+
+def send_code(message):
+    """Send the code that `ask` promised, unless the address is unknown or got enough of them."""
+    with transaction() as tx:
+        found = database.find_user_with_email(tx, wire.loads(message.body)["email"])
+        user = found and database.lock_user(tx, found.id)
+        code = user and codes.issue(tx, user, codes.PASSWORD_RESET)
+        if code:
+            announce(tx, "user.password_reset_requested", user, **code)
+
+
+def reset(code, password):
+    """Set a password by a code. Returns the user; ends all sessions and confirms the address.
+
+    A pending address is called off: it may be a thief's. Raises BadCode or PasswordsBusy; after the
+    latter the code is still valid.
+    """
+    codes.check(codes.PASSWORD_RESET, code)
+    password_hash = passwords.hashed(password)
+    with transaction() as tx:
+        user = codes.use(tx, codes.PASSWORD_RESET, code)
+        proven = {"email_confirmed": True, "pending_email": None}
+        return accounts.write(tx, user, {**proven, "password_hash": password_hash})
