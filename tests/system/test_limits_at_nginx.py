@@ -82,7 +82,8 @@ def test_who_reads_may_ask_more_often_but_not_without_end(strange_door):
 
 
 @pytest.mark.parametrize(
-    "path", ["/nowhere", "/api/service1/metrics", "/api/service1/internal/redemptions/1"]
+    "path",
+    ["/nowhere", "/api/service1", "/api/service1/metrics", "/api/service1/internal/redemptions/1"],
 )
 def test_who_asks_for_what_is_not_there_has_no_other_limit(strange_door, path):
     found = statuses(ask_often(strange_door, 1_500, "GET", path))
