@@ -20,8 +20,13 @@ UPDATE outbox
             GROUP BY lane, subject
        );
 
--- A queue has few live rows among many dead ones, so a share of its size says little.
-ALTER TABLE outbox SET (autovacuum_vacuum_scale_factor = 0, autovacuum_vacuum_threshold = 5000);
+-- While a backlog drains, each search passes the entries of deleted rows, so vacuum them soon and at once.
+ALTER TABLE outbox SET (
+    autovacuum_vacuum_scale_factor = 0,
+    autovacuum_vacuum_threshold = 5000,
+    autovacuum_vacuum_cost_delay = 0,
+    vacuum_index_cleanup = on
+);
 
 -- A message that comes is no head if another one waits before it. That one cannot be deleted, or
 -- become a dead letter, before this transaction has ended, so its end will find this message. If it
