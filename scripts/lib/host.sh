@@ -14,7 +14,7 @@ readonly ACCESS_LOG=$LOGS/access.log
 readonly IMAGES=/var/lib/microservice2/images    # as in nginx/conf.d/service.conf
 readonly IMAGE_KEEPER=microservice2
 readonly MAIL=/var/lib/microservice4/mail
-readonly PUBLIC_URL=http://127.0.0.1
+readonly FRONT_DOOR_URL=http://127.0.0.1
 readonly HOST_INTERNAL_PORT=8081                # as in nginx/conf.d/service.conf
 
 source "$CHECKOUT/scripts/lib/packages.sh"

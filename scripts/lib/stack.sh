@@ -13,7 +13,7 @@ source "$CHECKOUT/scripts/lib/commands.sh"
 source "$CHECKOUT/scripts/lib/services.sh"
 source "$CHECKOUT/scripts/lib/nginx.sh"
 
-readonly PUBLIC_URL=http://127.0.0.1:$HTTP_PORT
+readonly FRONT_DOOR_URL=http://127.0.0.1:$HTTP_PORT
 
 one_at_a_time() { one_at_a_time_in "$VAR/log" "$@"; }
 

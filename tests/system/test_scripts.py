@@ -211,3 +211,9 @@ def test_erasing_leaves_nothing_of_a_stack(tmp_path):
     assert answer.returncode == 0, answer.stderr
     assert list(tmp_path.iterdir()) == []
     assert not place.exists()
+
+
+def test_the_site_that_a_caller_chose_is_a_setting_and_not_the_scripts_own_address():
+    said = in_library("chosen_settings", PUBLIC_URL="https://shop.example")
+
+    assert 'PUBLIC_URL="https://shop.example"' in said.stdout.splitlines(), said

@@ -139,3 +139,10 @@ def test_the_welcome_of_an_address_that_is_confirmed_asks_for_nothing():
         "Welcome to Quartet. Your account is ready, and you can use it at once.\n\n"
         "Kind regards\nQuartet\n"
     )
+
+
+@pytest.mark.parametrize("event_type", WITH_A_CODE)
+def test_no_line_is_so_long_that_the_code_would_be_encoded(event_type):
+    body = letter(event_type, public_url="http://127.0.0.1:8080", **USER).body
+
+    assert max(map(len, with_code(body, USER["code"]).splitlines())) <= 78  # RFC 5322, 2.1.1
