@@ -14,7 +14,7 @@ from functools import wraps
 
 from flask import g, request
 
-from chassis import context, service
+from chassis import context, listener, service
 from chassis.errors import Forbidden, NoRoute, Unauthenticated
 from chassis.tokens import Identity
 
@@ -55,11 +55,6 @@ def check(view):
     view._check()
 
 
-def is_internal_request():
-    """True on the internal listener; Nginx alone can say so."""
-    return request.environ.get("QUARTET_LISTENER") == "internal"
-
-
 def init_app(app):
     """Hide internal routes from the public listener."""
     app.before_request(_hide_internal)
@@ -76,7 +71,7 @@ def unguarded_routes(app, exempt):
 
 def _hide_internal():
     internal_only = request.path.startswith("/internal/") or request.path == "/metrics"
-    if internal_only and not is_internal_request():
+    if internal_only and not listener.is_internal():
         raise NoRoute
 
 

@@ -198,7 +198,7 @@ check_connections() {
     connections=$(setting_of "$one" DATABASE_CONNECTIONS 3)
     processes=$(setting_of "$one" PROCESSES 2)
     if [[ $one == "$1" ]]; then processes=$2; fi
-    needed=$((needed + (processes + 1) * (connections + 1)))
+    needed=$((needed + (processes + 2) * (connections + 1)))    # one process for internal requests, and the worker
   done
   ((needed <= most)) || abort "PostgreSQL allows $most connections, and $needed could be wanted: raise max_connections in a file of your own in its conf.d, or take fewer."
 }
