@@ -15,6 +15,10 @@ SERVICES = {f"microservice{n}": f"service{n}" for n in range(1, 5)}
 DEFAULT_INTERNAL_URL = "http://127.0.0.1:8081"
 DEFAULT_MAIL_FROM = "Quartet <no-reply@quartet.invalid>"
 _CURRENCY = validate.Regexp(r"[A-Z]{3}\Z", error="it must be three capital letters, as EUR")
+_INTERNAL_URL = validate.Regexp(
+    r"(http://[^/?#@:]+(:[0-9]{1,5})?/?|unix:/[^?#]+)\Z",
+    error="it must be like http://127.0.0.1:8081 or unix:/run/folder/name.sock",
+)
 
 
 class SettingsError(Exception):
@@ -27,11 +31,11 @@ class Settings:
 
     name: `microservice1` to `microservice4`. database_url: libpq's URL, without the password.
     secret: what fingerprints and cursors are derived from, this service's own; it outlives keys.
-    internal_url: where the internal listener is, without a path. connections: how many
-    connections to its database each process may hold. processes: how many there are. threads: how
-    many each has. mail_from: whom e-mails come from, an address or `Name <address>`. images_dir:
-    the folder from which Nginx serves images. notify_socket: see chassis.notify. crash_point,
-    crash_share: see chassis.crash.
+    internal_url: where the internal listener is, `http://HOST[:PORT]` or `unix:PATH`. connections:
+    how many connections to its database each process may hold. processes: how many serve public
+    requests; one more serves internal ones only. threads: how many each has. mail_from: whom
+    e-mails come from, an address or `Name <address>`. images_dir: the folder from which Nginx
+    serves images. notify_socket: see chassis.notify. crash_point, crash_share: see chassis.crash.
     """
 
     name: str
@@ -89,7 +93,7 @@ def load(name):
             jwks_file=env.path("JWKS_FILE"),
             signing_key_file=env.path("SIGNING_KEY_FILE"),
             secret=_required_secret(env, "SECRET_FILE"),
-            internal_url=env.str("INTERNAL_URL", DEFAULT_INTERNAL_URL).rstrip("/"),
+            internal_url=env.str("INTERNAL_URL", DEFAULT_INTERNAL_URL, validate=_INTERNAL_URL),
             currency=env.str("CURRENCY", "EUR", validate=_CURRENCY),
             log_level=env.str(
                 "LOG_LEVEL", "INFO", validate=validate.OneOf(["DEBUG", "INFO", "WARNING", "ERROR"])
