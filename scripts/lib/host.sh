@@ -13,7 +13,9 @@ readonly IMAGES=/var/lib/microservice2/images    # as in nginx/conf.d/service.co
 readonly IMAGE_KEEPER=microservice2
 readonly MAIL=/var/lib/microservice4/mail
 readonly PUBLIC_URL=http://127.0.0.1
-readonly HOST_INTERNAL_PORT=8081                # as in nginx/conf.d/service.conf
+readonly HOST_METRICS_PORT=8081                 # as in systemd/microservices-metrics.socket
+readonly INTERNAL_GROUP=quartet-internal        # as in the sandboxes of the services
+readonly HOST_INTERNAL_URL=unix:/run/quartet-internal/nginx.sock    # as in nginx/conf.d/service.conf
 
 source "$CHECKOUT/scripts/lib/packages.sh"
 source "$CHECKOUT/scripts/lib/python.sh"
@@ -90,7 +92,7 @@ require_service() {
 # in_release SERVICE RELEASE COMMAND...: run COMMAND as the service's user, with its settings and
 # secrets, in that release (an id).
 in_release() {
-  _confined "$1" "$2" "User=$1" "LoadCredential=DATABASE_PASSWORD_FILE:$SECRETS/$1.database" \
+  _confined "$1" "$2" "User=$1" "SupplementaryGroups=$INTERNAL_GROUP" "LoadCredential=DATABASE_PASSWORD_FILE:$SECRETS/$1.database" \
     "LoadCredential=SIGNING_KEY_FILE:$SECRETS/$1.pem" "LoadCredential=SECRET_FILE:$SECRETS/$1.secret" -- "${@:3}"
 }
 
@@ -107,7 +109,7 @@ _confined() {
   shift 2
   for property in "WorkingDirectory=$folder" "EnvironmentFile=$SETTINGS/$service.env" \
     "Environment=PATH=$folder/venv/bin:/usr/bin:/bin" Environment=PROMETHEUS_MULTIPROC_DIR=/tmp \
-    Nice=10 NoNewPrivileges=yes CapabilityBoundingSet= ProtectSystem=strict ProtectHome=yes PrivateTmp=yes PrivateDevices=yes; do
+    Nice=10 SocketBindDeny=any NoNewPrivileges=yes CapabilityBoundingSet= ProtectSystem=strict ProtectHome=yes PrivateTmp=yes PrivateDevices=yes; do
     properties+=(--property="$property")
   done
   while [[ $1 != -- ]]; do
@@ -178,7 +180,7 @@ runs_this_uwsgi() { [[ /proc/$(main_pid "microservice@$1.service")/exe -ef $LIBR
 # units_of SERVICE: all that a service consists of, its socket first.
 units_of() { printf '%s\n' "microservice@$1.socket" "microservice@$1.service" "microservice-worker@$1.service"; }
 
-is_ready() { [[ $(http_status "$HOST_INTERNAL_PORT" "/api/service${1#microservice}/health/ready") == 200 ]]; }
+is_ready() { [[ $(http_status "$HOST_METRICS_PORT" "/api/service${1#microservice}/health/ready") == 200 ]]; }
 
 # await_ready SERVICE: 30 s.
 await_ready() { wait_until 30 is_ready "$1"; }

@@ -10,7 +10,12 @@ UNITS = [
     for number in range(1, 5)
 ]
 TIMED_UNITS = ["microservices-backup.service", "microservices-restore-drill.service"]
-EXPOSURE = {**dict.fromkeys(UNITS, 1.0), **dict.fromkeys(TIMED_UNITS, 1.5), "nginx.service": 1.5}
+EXPOSURE = {
+    **dict.fromkeys(UNITS, 1.0),
+    **dict.fromkeys(TIMED_UNITS, 1.5),
+    "nginx.service": 1.5,
+    "microservices-metrics.service": 1.5,
+}
 
 
 def postgres_unit(host):
@@ -128,6 +133,7 @@ def test_systemd_has_nothing_to_complain_of(host):
     units = [*UNITS, "microservice@microservice1.socket", "microservices.target", "nginx.service"]
     units += [*TIMED_UNITS, *(unit.replace(".service", ".timer") for unit in TIMED_UNITS)]
     units += ["microservices-after-backup.service"]
+    units += ["microservices-metrics.service", "microservices-metrics.socket"]
 
     said = host.output("systemd-analyze", "verify", "--man=no", *units, postgres_unit(host))
 
