@@ -76,7 +76,7 @@ make_users() {
 
 has_software() {
   local service
-  has_uwsgi && [[ -x $LIBRARY/uwsgi ]] || return 1
+  _has_own_uwsgi || return 1
   for service in "${SERVICES[@]}"; do is_for_this_python "$service" "$(current_release "$service")" || return 1; done
 }
 
@@ -84,12 +84,14 @@ make_software() {
   local service steps=()
   _make_venv
   _install_build_packages
-  if ! has_uwsgi || [[ ! -x $LIBRARY/uwsgi ]]; then
+  if ! _has_own_uwsgi; then
     _make_uwsgi & steps+=($!)
   fi
   for service in "${SERVICES[@]}"; do _make_release "$service"; done
   together "${steps[@]}"
 }
+
+_has_own_uwsgi() { has_uwsgi && [[ -x $LIBRARY/uwsgi ]] && is_hardened "$LIBRARY/uwsgi"; }
 
 _make_uwsgi() {
   _compile_uwsgi

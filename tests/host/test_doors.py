@@ -1,4 +1,4 @@
-"""Who may come in where: Nginx's internal listener, the port of the metrics, the sockets of services."""
+"""Who may come in where: the internal listener, the port of the metrics, the services' sockets."""
 
 import json
 import shutil
@@ -12,6 +12,7 @@ from tests.system.front_door import wait_for
 
 pytestmark = pytest.mark.brief
 
+UWSGI = "/usr/lib/quartet/uwsgi"
 INTERNAL_SOCKET = "/run/quartet-internal/nginx.sock"
 # a program that prints what became of it
 CONNECT = f"""
@@ -155,7 +156,7 @@ def test_nobody_takes_a_door_while_nginx_is_away_and_no_event_is_lost(host):
         host.run("systemctl", "start", "nginx")
 
     wait_for(lambda: rows(host, "microservice1", WAITING) == "0", seconds=60)
-    told = f"SELECT count(*) FROM contacts WHERE email = '{name}@example.com'"
+    told = f"SELECT count(*) FROM contacts WHERE username = '{name}'"
     wait_for(lambda: rows(host, "microservice4", told) == "1", seconds=10)
 
 
@@ -213,3 +214,11 @@ def test_nginxs_user_brings_no_code_into_a_service(host):
         "HTTP/1.1 404"
     )
     assert ready(host)
+
+
+def test_uwsgi_is_compiled_with_guards(host):
+    read = host.output("readelf", "--dynamic", "--segments", "--symbols", "--wide", UWSGI)
+
+    assert "BIND_NOW" in read and "GNU_RELRO" in read
+    assert "__stack_chk_fail" in read and "__memcpy_chk" in read
+    assert "RWE" not in read.split("Section to Segment")[0].split("GNU_STACK")[1].splitlines()[0]
