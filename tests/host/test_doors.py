@@ -47,7 +47,8 @@ SEND = """
 import socket, struct, sys
 variables = dict(word.split("=", 1) for word in sys.argv[2:])
 body = variables.pop("BODY", "").encode()
-variables = {"REQUEST_METHOD": "GET", "QUERY_STRING": "", **variables}
+PLAIN = {"REQUEST_METHOD": "GET", "QUERY_STRING": "", "SERVER_PROTOCOL": "HTTP/1.1"}
+variables = {**PLAIN, **variables}
 if body:
     variables |= {"CONTENT_LENGTH": str(len(body)), "CONTENT_TYPE": "application/json"}
 words = [word.encode() for pair in variables.items() for word in pair]

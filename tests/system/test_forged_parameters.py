@@ -14,6 +14,7 @@ from chassis.settings import SERVICES, prefix_of
 from tests.stack import free_ports
 from tests.system.front_door import wait_for
 
+PLAIN = {"REQUEST_METHOD": "GET", "QUERY_STRING": "", "SERVER_PROTOCOL": "HTTP/1.1"}
 APP = """
 import pathlib
 pathlib.Path({marker!r}).touch()
@@ -26,7 +27,7 @@ def application(environ, start_response):
 
 def ask(path, **variables):
     """Send one request as Nginx would. Returns the whole answer, "" if there is none."""
-    variables = {"REQUEST_METHOD": "GET", "QUERY_STRING": "", **variables}
+    variables = {**PLAIN, **variables}
     packet = b"".join(
         struct.pack("<H", len(word.encode())) + word.encode()
         for pair in variables.items()
