@@ -10,6 +10,7 @@ from chassis import (
     dead_letters,
     docs,
     health,
+    listener,
     logs,
     metrics_endpoint,
     problems,
@@ -79,7 +80,7 @@ class _WithService:
 
 
 def _bound_the_body():
-    internal = flask.request.path.startswith("/internal/") and auth.is_internal_request()
+    internal = flask.request.path.startswith("/internal/") and listener.is_internal()
     usual = MAX_INTERNAL_BODY_BYTES if internal else MAX_BODY_BYTES
     view = flask.current_app.view_functions.get(flask.request.endpoint)
     flask.request.max_content_length = getattr(view, "most_bytes", usual)

@@ -14,7 +14,7 @@ from functools import wraps
 
 from flask import current_app, g, request
 
-from chassis import context, service
+from chassis import context, listener, service
 from chassis.errors import Forbidden, NoRoute, Unauthenticated
 from chassis.networks import network_of
 from chassis.settings import SERVICES
@@ -63,11 +63,6 @@ def check(view):
     view._check()
 
 
-def is_internal_request():
-    """True on the internal listener; Nginx alone can say so."""
-    return request.environ.get("QUARTET_LISTENER") == "internal"
-
-
 def recheck(tx):
     """Check in the transaction of a write that its caller still is what the access token says.
 
@@ -97,7 +92,7 @@ def unguarded_routes(app, exempt):
 
 def _hide_internal():
     internal_only = request.path.startswith("/internal/") or request.path == "/metrics"
-    if internal_only and not is_internal_request():
+    if internal_only and not listener.is_internal():
         raise NoRoute
 
 
@@ -125,7 +120,7 @@ def _guarded(permits, open_to_all):
 
 
 def _calls_internally(identity, services):
-    return identity.service in services and is_internal_request()
+    return identity.service in services and listener.is_internal()
 
 
 def _believe(_tx, _identity):

@@ -3,25 +3,46 @@
 The timeout that requests takes starts anew with every byte: a neighbour that sends one a second
 would hold a thread for as long as it likes.
 https://requests.readthedocs.io/en/latest/user/advanced/#timeouts
+
+All neighbours are behind one listener, a TCP port or a unix socket, so one pool serves all calls.
 """
 
 import socket
 import time
+from urllib.parse import urlsplit
 
 from requests.adapters import HTTPAdapter
 from urllib3 import HTTPConnectionPool
 from urllib3.connection import HTTPConnection
+from urllib3.exceptions import ConnectTimeoutError, NewConnectionError
+
+MOST_KEPT = 64  # as many threads as a process may have
 
 
-def connections():
+def connections(internal_url):
     """Return the connections of one service, an HTTPAdapter: kept open, shared by its threads.
 
     A requests.Session around them would keep cookies, follow redirects and look for proxies.
+
+    internal_url: `http://HOST[:PORT]`, or `unix:PATH` with the absolute path of a unix socket.
+    Whatever host the URL of a request names, it goes there.
     """
-    adapter = HTTPAdapter()
-    manager = adapter.poolmanager
-    manager.pool_classes_by_scheme = {**manager.pool_classes_by_scheme, "http": _Pool}
-    return adapter
+    if internal_url.startswith("unix:"):
+        return _Adapter(_UnixPool(internal_url.removeprefix("unix:")))
+    address = urlsplit(internal_url)
+    return _Adapter(_Pool(address.hostname, address.port, maxsize=MOST_KEPT))
+
+
+class _Adapter(HTTPAdapter):
+    def __init__(self, pool):
+        super().__init__()
+        self._pool = pool
+
+    def get_connection_with_tls_context(self, *_arguments, **_options):
+        return self._pool
+
+    def close(self):
+        self._pool.close()
 
 
 class _TimedSocket(socket.socket):
@@ -49,3 +70,33 @@ class _Connection(HTTPConnection):
 
 class _Pool(HTTPConnectionPool):
     ConnectionCls = _Connection
+
+
+class _UnixConnection(HTTPConnection):
+    path = None
+
+    def _new_conn(self):
+        connection = _TimedSocket(socket.AF_UNIX, socket.SOCK_STREAM)
+        connection.settimeout(self.timeout)
+        try:
+            connection.connect(self.path)
+        except TimeoutError as error:
+            connection.close()
+            raise ConnectTimeoutError(self, f"no answer from {self.path}") from error
+        except OSError as error:
+            connection.close()
+            raise NewConnectionError(self, f"{self.path}: {error}") from error
+        return connection
+
+
+class _UnixPool(HTTPConnectionPool):
+    ConnectionCls = _UnixConnection
+
+    def __init__(self, path):
+        super().__init__("localhost", maxsize=MOST_KEPT)
+        self._path = path
+
+    def _new_conn(self):
+        connection = super()._new_conn()
+        connection.path = self._path
+        return connection

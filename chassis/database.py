@@ -222,7 +222,12 @@ class Pool:
 
     def __init__(self, url, password, size, name):
         self.size = size
-        self._arguments = {"dsn": url, "application_name": name, "options": _OPTIONS}
+        self._arguments = {
+            "hostaddr": "",  # not that of a variable: uWSGI sets any that Nginx's user sends
+            **psycopg2.extensions.parse_dsn(url),
+            "application_name": name,
+            "options": _OPTIONS,
+        }
         if password:
             self._arguments["password"] = password
         self._lock = threading.Lock()

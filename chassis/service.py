@@ -27,7 +27,7 @@ class Service:
         self.signer = Signer(settings.name, settings.signing_key_file)
         self.revocations = Revocations(settings.revocations_file)
         self.verifier = Verifier(settings.name, settings.jwks_file, self.revocations)
-        self.http_adapter = connections()
+        self.http_adapter = connections(settings.internal_url)
         self.guards = guards(settings.threads)
 
     def secret(self, purpose):

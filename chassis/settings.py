@@ -17,6 +17,10 @@ DEFAULT_INTERNAL_URL = "http://127.0.0.1:8081"
 DEFAULT_MAIL_FROM = "Quartet <no-reply@quartet.invalid>"
 _SITE = re.compile(r"https?://[A-Za-z0-9.:\[\]-]+(/[A-Za-z0-9._~/-]*)?")
 _CURRENCY = validate.Regexp(r"[A-Z]{3}\Z", error="it must be three capital letters, as EUR")
+_INTERNAL_URL = validate.Regexp(
+    r"(http://[^/?#@:]+(:[0-9]{1,5})?/?|unix:/[^?#]+)\Z",
+    error="it must be like http://127.0.0.1:8081 or unix:/run/folder/name.sock",
+)
 
 
 class SettingsError(Exception):
@@ -30,14 +34,15 @@ class Settings:
     name: `microservice1` to `microservice4`. database_url: libpq's URL, without the password.
     secret: what fingerprints and cursors are derived from, this service's own; it outlives keys.
     revocations_file: where the worker keeps the list of revoked tokens; see chassis.revocations.
-    internal_url: where the internal listener is, without a path. connections: how many
-    connections to its database each process may hold. processes: how many there are. threads: how
-    many each has. mail_from: whom e-mails come from, an address or `Name <address>`. images_dir:
-    the folder from which Nginx serves images. public_url: the site whose pages take the codes of
-    e-mails, or "". unconfirmed_emails_per_day: how many an unconfirmed address gets.
-    orders_per_minute, edits_per_minute: of one customer, None: as many as they like.
-    notifications_kept_days (sent or failed), suppressed_notifications_kept_days: None: for ever.
-    notify_socket: see chassis.notify. crash_point, crash_share: see chassis.crash.
+    internal_url: where the internal listener is, `http://HOST[:PORT]` or `unix:PATH`. connections:
+    how many connections to its database each process may hold. processes: how many serve public
+    requests; one more serves internal ones only. threads: how many each has. mail_from: whom
+    e-mails come from, an address or `Name <address>`. images_dir: the folder from which Nginx
+    serves images. public_url: the site whose pages take the codes of e-mails, or "".
+    unconfirmed_emails_per_day: how many an unconfirmed address gets. orders_per_minute,
+    edits_per_minute: of one customer, None: as many as they like. notifications_kept_days (sent or
+    failed), suppressed_notifications_kept_days: None: for ever. notify_socket: see chassis.notify.
+    crash_point, crash_share: see chassis.crash.
     """
 
     name: str
@@ -123,7 +128,7 @@ def load(name):
             signing_key_file=env.path("SIGNING_KEY_FILE"),
             secret=_required_secret(env, "SECRET_FILE"),
             revocations_file=env.path("REVOCATIONS_FILE"),
-            internal_url=env.str("INTERNAL_URL", DEFAULT_INTERNAL_URL).rstrip("/"),
+            internal_url=env.str("INTERNAL_URL", DEFAULT_INTERNAL_URL, validate=_INTERNAL_URL),
             currency=env.str("CURRENCY", "EUR", validate=_CURRENCY),
             log_level=env.str(
                 "LOG_LEVEL", "INFO", validate=validate.OneOf(["DEBUG", "INFO", "WARNING", "ERROR"])

@@ -9,7 +9,7 @@ https://queue.acm.org/detail.cfm?id=2839461
 
 import time
 
-from chassis import bodies, context, wire
+from chassis import bodies, context, listener, wire
 
 # Clients give up after 10 s, a request may take 5 s, and people lose patience sooner.
 WAIT_SECONDS = 1.0
@@ -62,8 +62,7 @@ def _seconds_waited(environ):
 
 
 def _must_be_served(environ):
-    is_internal = environ.get("QUARTET_LISTENER") == "internal"
-    return is_internal or environ["PATH_INFO"].startswith("/health/")
+    return listener.is_internal() or environ["PATH_INFO"].startswith("/health/")
 
 
 def _refusal(environ, start_response):

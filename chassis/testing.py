@@ -12,7 +12,7 @@ import requests
 from requests.adapters import BaseAdapter
 from werkzeug.test import Client as WsgiClient
 
-from chassis import migrate, tokens
+from chassis import listener, migrate, tokens
 from chassis.keys import ensure_keys
 from chassis.service import Service
 from chassis.settings import SERVICES, Settings, owner_of, prefix_of, with_role
@@ -111,19 +111,18 @@ class Client:
     def __init__(self, app, token=None, *, internal=False, address="127.0.0.1"):
         self._client = app.test_client()
         self._headers = {"Authorization": f"Bearer {token}"} if token else {}
-        self._environ = {
-            "QUARTET_LISTENER": "internal" if internal else "public",
-            "REMOTE_ADDR": address,
-        }
+        self._address = address
+        self._internal = internal
 
     def open(self, method, path, *, headers=None, **arguments):
-        return self._client.open(
-            path,
-            method=method,
-            headers={**self._headers, **(headers or {})},
-            environ_overrides=self._environ,
-            **arguments,
-        )
+        with listener.pretended(internal=self._internal):
+            return self._client.open(
+                path,
+                method=method,
+                headers={**self._headers, **(headers or {})},
+                environ_overrides={"REMOTE_ADDR": self._address},
+                **arguments,
+            )
 
     def get(self, path, **arguments):
         return self.open("GET", path, **arguments)
@@ -160,13 +159,13 @@ class Network(BaseAdapter):
         self.calls.append((name, request.method, path))
         if name in self.down:
             raise requests.ConnectionError(f"{name} is down")
-        answer = WsgiClient(self.apps[name]).open(
-            path,
-            method=request.method,
-            headers=dict(request.headers),
-            data=request.body,
-            environ_overrides={"QUARTET_LISTENER": "internal"},
-        )
+        with listener.pretended(internal=True):
+            answer = WsgiClient(self.apps[name]).open(
+                path,
+                method=request.method,
+                headers=dict(request.headers),
+                data=request.body,
+            )
         if name in self.deaf:
             raise requests.ReadTimeout(f"the answer of {name} was lost")
         response = requests.Response()

@@ -5,7 +5,7 @@ import time
 
 from flask import g, request
 
-from chassis import context
+from chassis import context, listener
 from chassis.http import DEADLINE_HEADER
 
 log = logging.getLogger("access")
@@ -33,7 +33,7 @@ def _begin():
 
 def _seconds_allowed(header):
     """The remaining time of the service that calls, but never more than our own limit."""
-    if request.environ.get("QUARTET_LISTENER") != "internal":
+    if not listener.is_internal():
         return REQUEST_SECONDS
     try:
         return min(REQUEST_SECONDS, max(0.0, float(header)))

@@ -15,7 +15,9 @@ readonly IMAGES=/var/lib/microservice2/images    # as in nginx/conf.d/service.co
 readonly IMAGE_KEEPER=microservice2
 readonly MAIL=/var/lib/microservice4/mail
 readonly FRONT_DOOR_URL=http://127.0.0.1
-readonly HOST_INTERNAL_PORT=8081                # as in nginx/conf.d/service.conf
+readonly HOST_METRICS_PORT=8081                 # as in systemd/microservices-metrics.socket
+readonly INTERNAL_GROUP=quartet-internal        # as in the sandboxes of the services
+readonly HOST_INTERNAL_URL=unix:/run/quartet-internal/nginx.sock    # as in nginx/conf.d/service.conf
 
 source "$CHECKOUT/scripts/lib/packages.sh"
 source "$CHECKOUT/scripts/lib/python.sh"
@@ -95,7 +97,7 @@ require_service() {
 # in_release SERVICE RELEASE COMMAND...: run COMMAND as the service's user, with its settings and
 # secrets, in that release (an id).
 in_release() {
-  _confined "$1" "$2" "User=$1" "LoadCredential=DATABASE_PASSWORD_FILE:$SECRETS/$1.database" \
+  _confined "$1" "$2" "User=$1" "SupplementaryGroups=$INTERNAL_GROUP" "LoadCredential=DATABASE_PASSWORD_FILE:$SECRETS/$1.database" \
     "LoadCredential=SIGNING_KEY_FILE:$SECRETS/$1.pem" "LoadCredential=SECRET_FILE:$SECRETS/$1.secret" -- "${@:3}"
 }
 
@@ -113,7 +115,7 @@ _confined() {
   for property in "WorkingDirectory=$folder" "EnvironmentFile=$SETTINGS/$service.env" \
     "Environment=PATH=$folder/venv/bin:/usr/bin:/bin" Environment=PROMETHEUS_MULTIPROC_DIR=/tmp \
     "Environment=REVOCATIONS_FILE=/var/lib/$service/revocations.json" \
-    Nice=10 NoNewPrivileges=yes CapabilityBoundingSet= ProtectSystem=strict ProtectHome=yes PrivateTmp=yes PrivateDevices=yes; do
+    Nice=10 SocketBindDeny=any NoNewPrivileges=yes CapabilityBoundingSet= ProtectSystem=strict ProtectHome=yes PrivateTmp=yes PrivateDevices=yes; do
     properties+=(--property="$property")
   done
   while [[ $1 != -- ]]; do
@@ -185,7 +187,7 @@ runs_this_uwsgi() { [[ /proc/$(main_pid "microservice@$1.service")/exe -ef $LIBR
 # units_of SERVICE: all that a service consists of, its socket first.
 units_of() { printf '%s\n' "microservice@$1.socket" "microservice@$1.service" "microservice-worker@$1.service"; }
 
-is_ready() { [[ $(http_status "$HOST_INTERNAL_PORT" "/api/service${1#microservice}/health/ready") == 200 ]]; }
+is_ready() { [[ $(http_status "$HOST_METRICS_PORT" "/api/service${1#microservice}/health/ready") == 200 ]]; }
 
 # await_ready SERVICE: 30 s.
 await_ready() { wait_until 30 is_ready "$1"; }
@@ -205,7 +207,7 @@ check_connections() {
     connections=$(setting_of "$one" DATABASE_CONNECTIONS 3)
     processes=$(setting_of "$one" PROCESSES 2)
     if [[ $one == "$1" ]]; then processes=$2; fi
-    needed=$((needed + (processes + 1) * (connections + 1)))
+    needed=$((needed + (processes + 2) * (connections + 1)))    # one process for internal requests, and the worker
   done
   ((needed <= most)) || abort "PostgreSQL allows $most connections, and $needed could be wanted: raise max_connections in a file of your own in its conf.d, or take fewer."
 }

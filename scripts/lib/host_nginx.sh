@@ -11,7 +11,8 @@ has_nginx() {
     _nginx_file "$file" | cmp -s - "/etc/nginx/$file" || return 1
   done < <(nginx_files)
   [[ ! -e /etc/nginx/sites-enabled/default ]] && ! grep -q "$FEW_CONNECTIONS" /etc/nginx/nginx.conf && nginx -t -q 2>/dev/null &&
-    systemctl is-enabled --quiet nginx && systemctl is-active --quiet nginx
+    [[ $(systemctl is-enabled nginx microservices-metrics.socket 2>/dev/null | sort -u) == enabled &&
+      $(systemctl is-active nginx microservices-metrics.socket | sort -u) == active ]]
 }
 
 # What Nginx does not accept, perhaps together with a file of the operator's, is taken back.
@@ -28,6 +29,7 @@ make_nginx() {
   rm -rf "$before"
   systemctl enable nginx
   if _is_confined; then systemctl reload nginx; else systemctl restart nginx; fi
+  systemctl enable --now microservices-metrics.socket
 }
 
 _write_nginx_files() {
@@ -41,8 +43,14 @@ _write_nginx_files() {
   sed -i "s/$FEW_CONNECTIONS/$ENOUGH_CONNECTIONS/" /etc/nginx/nginx.conf
 }
 
-# Is it that of nginx.service.d/quartet.conf? One that Debian's unit alone has started is root's.
-_is_confined() { [[ $(stat -c %U "/proc/$(main_pid nginx.service)") == www-data ]]; }
+# Is it that of nginx.service.d/quartet.conf, as it is now? One that Debian's unit alone has started is root's,
+# and a reload changes no sandbox.
+_is_confined() {
+  local started
+  started=$(systemctl show --timestamp=unix --property=ActiveEnterTimestamp --value nginx.service)
+  [[ $(stat -c %U "/proc/$(main_pid nginx.service)") == www-data &&
+    -z $(find "$UNITS/nginx.service.d" -type f -newermt "${started:-now}") ]]
+}
 
 nginx_files() { (cd "$CHECKOUT/nginx" && printf '%s\n' conf.d/*.conf snippets/*.conf); }
 

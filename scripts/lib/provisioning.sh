@@ -18,13 +18,13 @@ problems() {
   _git rev-parse --quiet --verify HEAD >/dev/null 2>&1 || echo "$CHECKOUT is no git checkout with a commit: releases are built from commits"
   (($(df --output=avail --block-size=1M "$CHECKOUT" /opt /usr /var 2>/dev/null | tail -n +2 | sort -n | head -n 1) > 1500)) ||
     echo "less than 1.5 GB of disk are free"
-  for port in 80 "$HOST_INTERNAL_PORT"; do
+  for port in 80 "$HOST_METRICS_PORT"; do
     if port_is_taken "$port" && ! _is_nginx_on "$port"; then echo "port $port is taken by another program than Nginx: see ss -ltnp"; fi
   done
 }
 
-# Who listens is told to root alone; that Nginx does is enough.
-_is_nginx_on() { ss -Hltnp "sport = :$1" 2>/dev/null | grep -q '"nginx"'; }
+# Who listens is told to root alone; that Nginx does is enough, or systemd, which holds the port of the metrics.
+_is_nginx_on() { ss -Hltnp "sport = :$1" 2>/dev/null | grep -qE '"(nginx|systemd)"'; }
 
 # ---- packages
 
@@ -57,11 +57,12 @@ has_users() {
   for service in "${SERVICES[@]}"; do
     getent passwd "$service" >/dev/null && [[ -d $WWW/$service/releases ]] || return 1
   done
-  [[ -d $SECRETS ]]
+  getent group "$INTERNAL_GROUP" >/dev/null && [[ -d $SECRETS ]]
 }
 
 make_users() {
   local service
+  getent group "$INTERNAL_GROUP" >/dev/null || groupadd --system "$INTERNAL_GROUP"
   for service in "${SERVICES[@]}"; do
     getent passwd "$service" >/dev/null ||
       useradd --system --user-group --home-dir /nonexistent --no-create-home --shell /usr/sbin/nologin "$service"
@@ -75,7 +76,7 @@ make_users() {
 
 has_software() {
   local service
-  has_uwsgi && [[ -x $LIBRARY/uwsgi ]] || return 1
+  _has_own_uwsgi || return 1
   for service in "${SERVICES[@]}"; do is_for_this_python "$service" "$(current_release "$service")" || return 1; done
 }
 
@@ -83,12 +84,14 @@ make_software() {
   local service steps=()
   _make_venv
   _install_build_packages
-  if ! has_uwsgi || [[ ! -x $LIBRARY/uwsgi ]]; then
+  if ! _has_own_uwsgi; then
     _make_uwsgi & steps+=($!)
   fi
   for service in "${SERVICES[@]}"; do _make_release "$service"; done
   together "${steps[@]}"
 }
+
+_has_own_uwsgi() { has_uwsgi && [[ -x $LIBRARY/uwsgi ]] && is_hardened "$LIBRARY/uwsgi"; }
 
 _make_uwsgi() {
   _compile_uwsgi
@@ -125,14 +128,20 @@ make_secrets() {
 
 has_settings() {
   local service
-  for service in "${SERVICES[@]}"; do [[ -s $SETTINGS/$service.env ]] || return 1; done
+  for service in "${SERVICES[@]}"; do
+    [[ -s $SETTINGS/$service.env ]] && ! grep -q "$OLD_INTERNAL_URL" "$SETTINGS/$service.env" || return 1
+  done
 }
+
+# What an installation wrote before the internal listener was a unix socket.
+readonly OLD_INTERNAL_URL='^INTERNAL_URL="http://127\.0\.0\.1:8081"$'
 
 # A file that is there is the operator's, and stays.
 make_settings() {
   local service
   for service in "${SERVICES[@]}"; do
     [[ -s $SETTINGS/$service.env ]] || write_settings "$service"
+    sed -i "s|$OLD_INTERNAL_URL|$(setting INTERNAL_URL "$HOST_INTERNAL_URL")|" "$SETTINGS/$service.env"
   done
 }
 
@@ -149,7 +158,7 @@ _first_settings() {
   echo "# Settings of $1; README.md explains them. After a change: scripts/restart $1"
   setting DATABASE_URL "postgresql://$1@/$1?host=/run/postgresql&port=$(_cluster_port)"
   setting JWKS_FILE "$SETTINGS/jwks.json"
-  setting INTERNAL_URL "http://127.0.0.1:$HOST_INTERNAL_PORT"
+  setting INTERNAL_URL "$HOST_INTERNAL_URL"
   # glibc keeps a heap for each thread, which grows and is not given back: two for all are enough
   setting MALLOC_ARENA_MAX 2
   case $1 in

@@ -5,6 +5,7 @@ readonly REQUIREMENTS=$CHECKOUT/requirements
 readonly SERVICE_LOCKS=("$REQUIREMENTS"/microservice{1,2,3,4}.txt)
 readonly SERVER_LOCKS=("$REQUIREMENTS"/{build,uwsgi}.txt)
 readonly TEST_LOCKS=("$REQUIREMENTS/tests.txt")
+readonly READ_ONLY_LINKS='-Wl,-z,relro,-z,now'    # where functions are is written once, at the start
 
 # find_venv: set VENV to the real folder, one that the run-time user can read.
 find_venv() {
@@ -68,19 +69,27 @@ _install_uwsgi() {
 }
 
 # Only what the services use, and barely optimised (its work is input and output): this compiles in
-# less than half the time. Never from pip's shared cache: a uWSGI that was linked to another Python
+# less than half the time. It reads what strangers send, in C: its stack, its copies and its links to other
+# functions are guarded. Never from pip's shared cache: a uWSGI that was linked to another Python
 # starts, listens, and has no application.
 _compile_uwsgi() {
   rm -rf "$VENV/wheels"
-  local archive with_python
+  local archive with_python hardened='-O1 -fstack-protector-strong -fstack-clash-protection -U_FORTIFY_SOURCE -D_FORTIFY_SOURCE=2'
   archive=$("$VENV/bin/python" -c 'import sysconfig; print("/".join(sysconfig.get_config_vars("LIBPL", "LIBRARY")))')
   # Python as part of the program, as in Debian's own python3: from its shared library, uWSGI's
   # default, the same code runs a third slower. All of it, since C extensions find their symbols here.
   with_python="-no-pie -Wl,--whole-archive $archive -Wl,--no-whole-archive -lexpat -lz -ldl -lm"
-  if _can_link "$with_python"; then export UWSGI_PYTHON_NOLIB=true LDFLAGS=$with_python; fi
-  APPEND_CFLAGS=-O1 UWSGI_PROFILE_OVERRIDE='embedded_plugins=python;ssl=false;xml=false;json=false;yaml=embedded' \
+  local -x LDFLAGS=$READ_ONLY_LINKS
+  if _can_link "$with_python"; then
+    local -x UWSGI_PYTHON_NOLIB=true
+    LDFLAGS+=" $with_python"
+  fi
+  APPEND_CFLAGS=$hardened UWSGI_PROFILE_OVERRIDE='embedded_plugins=python;ssl=false;xml=false;json=false;yaml=embedded' \
     _pip wheel --use-pep517 --no-build-isolation --wheel-dir "$VENV/wheels" --requirement "$REQUIREMENTS/uwsgi.txt"
 }
+
+# is_hardened PROGRAM: was it compiled as above? One that was compiled before that was so is not.
+is_hardened() { readelf --dynamic "$1" 2>/dev/null | grep BIND_NOW >/dev/null; }
 
 # Not every Python has its archive, and that of Debian 13 is not whole.
 _can_link() {

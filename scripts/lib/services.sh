@@ -98,7 +98,7 @@ start_service() {
 
 start_uwsgi() {
   in_service_daemon "$1" "$1" uwsgi --ini "$1/uwsgi.ini" --virtualenv "$VENV" \
-    --socket "$RUN/$1.sock" --chmod-socket=600 --master-fifo "$RUN/$1.fifo"
+    --socket "$RUN/$1.sock" --socket "$RUN/$1.internal.sock" --chmod-socket=600 --master-fifo "$RUN/$1.fifo"
 }
 
 start_worker() { in_service_daemon "$1" "$1.worker" python -m "$1.worker"; }

@@ -23,19 +23,21 @@ switch_to() {
 
 # reload_service SERVICE FROM TO: bring its processes to what `current` leads to.
 # One uWSGI worker after the other, so that nobody waits; the settings of uWSGI are read by its master
-# only, so if they differ it is started anew, while connections wait in the socket. So is one that is down, or
-# runs a uWSGI that was replaced.
+# only, and its libraries are in the master's memory, so if they differ it is started anew, while connections
+# wait in the sockets. So is one that is down, or runs a uWSGI that was replaced.
 reload_service() {
-  if is_ready "$1" && _same_uwsgi_settings "$1" "$2" "$3" && runs_this_uwsgi "$1"; then
+  if is_ready "$1" && _same_in_the_master "$1" "$2" "$3" && runs_this_uwsgi "$1"; then
     chain_reload "$1"
   else
     systemctl restart "microservice@$1.service"
   fi
 }
 
-_same_uwsgi_settings() {
-  cmp -s "$WWW/$1/releases/$2/chassis/uwsgi.ini" "$WWW/$1/releases/$3/chassis/uwsgi.ini" &&
-    cmp -s "$WWW/$1/releases/$2/$1/uwsgi.ini" "$WWW/$1/releases/$3/$1/uwsgi.ini"
+_same_in_the_master() {
+  local file
+  for file in chassis/uwsgi.ini chassis/preload.py "$1/uwsgi.ini" "requirements/$1.txt"; do
+    cmp -s "$WWW/$1/releases/$2/$file" "$WWW/$1/releases/$3/$file" || return 1
+  done
 }
 
 # chain_reload SERVICE: each worker ends its requests and makes room for a new one. 2 minutes.

@@ -7,7 +7,7 @@
 readonly STATE_HOME=/var/lib/quartet
 readonly SYSTEM_USER=quartet
 readonly SOCKET_PATH_LIMIT=107    # bytes, of a unix socket's whole path
-readonly LONGEST_SOCKET_NAME=/run/microservice1.sock
+readonly LONGEST_SOCKET_NAME=/run/microservice1.internal.sock
 
 if ((EUID == 0)); then RUN_USER=$SYSTEM_USER; else RUN_USER=$(id -un); fi
 readonly RUN_USER

@@ -29,7 +29,7 @@ from tests.processes import children, is_alive
 from tests.stack import running_stack
 
 RESULTS = Path(__file__).parent / "results"
-PROCESSES, THREADS = 2, 4  # of each service, and of each of those
+PROCESSES, THREADS = 3, 4  # of each service, one of them for internal requests; of each of those
 PRODUCTS = 12
 CLIENTS = 6  # at once
 ROUNDS = 5

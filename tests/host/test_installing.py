@@ -12,7 +12,12 @@ UNITS = [
 TIMED_UNITS = [
     f"microservices-{name}.service" for name in ("backup", "restore-drill", "logs", "prune")
 ]
-EXPOSURE = {**dict.fromkeys(UNITS, 1.0), **dict.fromkeys(TIMED_UNITS, 1.5), "nginx.service": 1.5}
+EXPOSURE = {
+    **dict.fromkeys(UNITS, 1.0),
+    **dict.fromkeys(TIMED_UNITS, 1.5),
+    "nginx.service": 1.5,
+    "microservices-metrics.service": 1.5,
+}
 
 
 def postgres_unit(host):
@@ -130,6 +135,7 @@ def test_systemd_has_nothing_to_complain_of(host):
     units = [*UNITS, "microservice@microservice1.socket", "microservices.target", "nginx.service"]
     units += [*TIMED_UNITS, *(unit.replace(".service", ".timer") for unit in TIMED_UNITS)]
     units += ["microservices-after-backup.service"]
+    units += ["microservices-metrics.service", "microservices-metrics.socket"]
 
     said = host.output("systemd-analyze", "verify", "--man=no", *units, postgres_unit(host))
 

@@ -13,6 +13,8 @@ import threading
 import time
 from pathlib import Path
 
+from chassis.listener import INTERNAL_SOCKET
+
 PROJECT = Path(__file__).parents[2]
 UWSGI = Path(sys.executable).parent / "uwsgi"
 
@@ -126,13 +128,26 @@ class FrontDoor:
             return b"".join(iter(lambda: connection.recv(65536), b"")).decode()
 
 
-class Echo(socketserver.ThreadingMixIn, socketserver.UnixStreamServer):
-    """A service that answers with what reached it: the uwsgi parameters and the body.
+class Echo:
+    """A service that answers with what reached it: the uwsgi parameters, the body, the listener.
 
     `?status=N` chooses the status of the answer. `requests` are the parameters of all that came.
     permission: how it answers when Nginx asks whether it would take an upload, a head of HTTP.
+    path: of the public socket; that of the internal one lies beside it.
     """
 
+    def __init__(self, path):
+        self.requests = []
+        self.permission = "204 -"
+        self._servers = [_Listener(self, path, "public")]
+        self._servers.append(_Listener(self, path.with_suffix(INTERNAL_SOCKET), "internal"))
+
+    def close(self):
+        for server in self._servers:
+            server.close()
+
+
+class _Listener(socketserver.ThreadingMixIn, socketserver.UnixStreamServer):
     daemon_threads = True
     request_queue_size = 1024
 
@@ -141,20 +156,21 @@ class Echo(socketserver.ThreadingMixIn, socketserver.UnixStreamServer):
             _, size, _ = struct.unpack("<BHB", self.rfile.read(4))
             parameters = _parameters(self.rfile.read(size))
             body = self.rfile.read(int(parameters.get("CONTENT_LENGTH") or 0))
-            self.server.requests.append(parameters)
+            service = self.server.service
+            service.requests.append(parameters)
             if parameters.get("QUARTET_UPLOAD") == "asked":
-                self.wfile.write(f"HTTP/1.1 {self.server.permission}\r\n\r\n".encode())
+                self.wfile.write(f"HTTP/1.1 {service.permission}\r\n\r\n".encode())
                 return
             text = body.decode() if len(body) < 1_000_000 else f"{len(body)} bytes"
-            answer = json.dumps({"parameters": parameters, "body": text}).encode()
+            found = {"parameters": parameters, "body": text, "listener": self.server.name}
+            answer = json.dumps(found).encode()
             status = parameters["QUERY_STRING"].removeprefix("status=") or "200"
             head = f"HTTP/1.1 {status} -\r\nContent-Type: application/json\r\n\r\n"
             self.wfile.write(head.encode() + answer)
 
-    def __init__(self, path):
+    def __init__(self, service, path, name):
         super().__init__(str(path), self.RequestHandlerClass)
-        self.requests = []
-        self.permission = "204 -"
+        self.service, self.name = service, name
         threading.Thread(target=self.serve_forever, daemon=True).start()
 
     def close(self):
@@ -185,10 +201,11 @@ class UwsgiService:
     def set_application(self, application):
         (self.folder / "tried.py").write_text(application)
 
-    def start(self, *options):
+    def start(self, *options, **environment):
         # fmt: off
         command = [
             UWSGI, "--ini", PROJECT / "chassis" / "uwsgi.ini", "--socket", self.socket,
+            "--socket", self.socket.with_suffix(INTERNAL_SOCKET),
             "--mount", f"/api/service{self.number}=tried:app", "--master-fifo", self.fifo, *options,
         ]
         # fmt: on
@@ -202,11 +219,15 @@ class UwsgiService:
                     "PATH": os.environ["PATH"],
                     "PYTHONPATH": str(PROJECT),
                     "PYTHONDONTWRITEBYTECODE": "1",
+                    **environment,
                 },
             )
 
     def has_loaded(self, times):
-        """Both workers have loaded it so often; while one loads, uWSGI loses a signal to stop."""
+        """The workers have loaded it so often; while one loads, uWSGI loses a signal to stop.
+
+        Of two public ones and the internal one, that is three times after a start.
+        """
         return self.log.read_text().count("WSGI app 0") == times
 
     def stop(self):

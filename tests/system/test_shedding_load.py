@@ -49,9 +49,9 @@ def front_door(tmp_path):
         door = FrontDoor(tmp_path / "door", changes)
         door.start()
         service = UwsgiService(tmp_path, door.sockets, application)
-        service.start("--pythonpath", PROJECT, "--processes", "1", "--threads", "2")
+        service.start("--pythonpath", PROJECT, PROCESSES="1", THREADS="2")
         started.extend((service, door))
-        wait_for(lambda: service.has_loaded(times=1), seconds=30)
+        wait_for(lambda: service.has_loaded(times=2), seconds=30)
         door.flask_lines = lambda: service.log.read_text().count('"message":"request"')
         return door
 

@@ -1,6 +1,8 @@
 """Calls over a real socket to a neighbour that behaves as badly as the network lets it."""
 
 import json
+import socket
+import socketserver
 import threading
 import time
 from contextlib import suppress
@@ -14,18 +16,31 @@ from chassis.http import NeighbourUnavailable, NotCalled, RemoteProblem, Service
 products = ServiceClient("microservice2")
 
 
-class Neighbour(ThreadingHTTPServer):
-    """Answers with the next of `answers`: (status, content type, body), or a function."""
+by_both_ways = pytest.mark.parametrize("neighbour", ["tcp", "unix"], indirect=True)
 
-    def __init__(self):
-        super().__init__(("127.0.0.1", 0), _Handler)
+
+class Neighbour(ThreadingHTTPServer):
+    """Answers with the next of `answers`: (status, content type, body), or a function.
+
+    address: a host and a port, or the path of a unix socket.
+    """
+
+    def __init__(self, address):
+        if isinstance(address, str):
+            self.address_family = socket.AF_UNIX
+        super().__init__(address, _Handler)
         self.answers = []
         self.headers = {}
         self.seen = []
 
+    def server_bind(self):
+        socketserver.TCPServer.server_bind(self)  # HTTPServer's wants a host and a port
+
     @property
     def url(self):
-        return f"http://127.0.0.1:{self.server_port}"
+        if self.address_family == socket.AF_UNIX:
+            return f"unix:{self.server_address}"
+        return "http://{}:{}".format(*self.server_address)
 
     def problem(self, status, code):
         body = json.dumps({"code": code, "detail": "no", "lines": [1]})
@@ -66,8 +81,9 @@ def hang_up(handler):
 
 
 @pytest.fixture
-def neighbour():
-    server = Neighbour()
+def neighbour(request, tmp_path):
+    by_tcp = getattr(request, "param", "tcp") == "tcp"
+    server = Neighbour(("127.0.0.1", 0) if by_tcp else str(tmp_path / "neighbour.sock"))
     thread = threading.Thread(target=server.serve_forever)
     thread.start()
     yield server
@@ -104,6 +120,7 @@ def test_a_call_says_who_calls_for_which_request_and_how_long_it_may_take(neighb
     assert 0 < float(headers["X-Request-Timeout"]) <= 1
 
 
+@by_both_ways
 def test_amounts_arrive_exactly(neighbour):
     neighbour.answers = [ok('{"price": 29.90}')]
 
@@ -199,6 +216,7 @@ def test_a_redirect_is_not_followed(neighbour):
     assert [path for _, path, _, _ in neighbour.seen] == ["/api/service2/internal/events"]
 
 
+@by_both_ways
 def test_a_neighbour_that_says_nothing_costs_a_bounded_time(neighbour):
     over = threading.Event()
     neighbour.answers = [lambda _handler: over.wait(10)]
@@ -211,6 +229,7 @@ def test_a_neighbour_that_says_nothing_costs_a_bounded_time(neighbour):
     assert 2 * http.TRY_SECONDS < time.monotonic() - began < http.CALL_SECONDS + 3
 
 
+@by_both_ways
 @pytest.mark.parametrize("head", ["", "HTTP/1.1 200 OK\r\nContent-Length: 999\r\n\r\n"])
 def test_a_neighbour_that_sends_a_byte_at_a_time_costs_no_more(neighbour, head):
     def trickle(handler):
@@ -251,11 +270,12 @@ def test_nothing_of_the_environment_is_used(neighbour, monkeypatch):
     assert len(neighbour.seen) == 1
 
 
+@by_both_ways
 def test_connections_stay_open_and_no_two_threads_use_one_at_once(neighbour):
     both_are_here = threading.Barrier(2)
 
     def answer(handler):
-        callers.append(handler.client_address)
+        callers.append(id(handler.connection))  # it is kept open
         if len(callers) <= 2:
             both_are_here.wait(1)
         handler.send_response(200)
@@ -482,6 +502,18 @@ def test_a_neighbour_can_ask_to_be_left_alone_for_a_while(neighbour, status, hea
 
     assert silence.value.pause_seconds == seconds
     assert len(neighbour.seen) == (1 if seconds else 2)
+
+
+def test_a_unix_socket_to_which_nobody_listens_is_unknown(tmp_path):
+    keys, path = testing.make_keys(tmp_path / "keys"), str(tmp_path / "dead.sock")
+    with socket.socket(socket.AF_UNIX) as dead:
+        dead.bind(path)
+    service = testing.make_service("microservice3", "", keys, internal_url=f"unix:{path}")
+
+    with service.active(), pytest.raises(NeighbourUnavailable) as silence:
+        products.send_event("{}")
+
+    assert silence.value.reason == "ConnectionError"
 
 
 def test_without_time_left_nothing_is_sent(neighbour):
