@@ -12,7 +12,7 @@ from collections import Counter
 from contextlib import suppress
 from dataclasses import dataclass, field
 
-DRAIN_SECONDS = 2
+DRAIN_SECONDS = 10
 BROKEN = "no answer"
 
 
