@@ -43,6 +43,16 @@ def circuits_opened():
     )
 
 
+@cache
+def requests_shed():
+    """Return the counter of public requests that were refused because they had waited too long."""
+    return Counter(
+        "requests_shed_total",
+        "Public requests that were refused because they had waited too long",
+        registry=None,
+    )
+
+
 def overdue_counter():
     """Return the counter of outbox messages that were not delivered for too long, by lane."""
     return Counter(

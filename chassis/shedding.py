@@ -9,7 +9,7 @@ https://queue.acm.org/detail.cfm?id=2839461
 
 import time
 
-from chassis import bodies, context, listener, wire
+from chassis import bodies, context, listener, metrics, wire
 
 # Clients give up after 10 s, a request may take 5 s, and people lose patience sooner.
 WAIT_SECONDS = 1.0
@@ -36,7 +36,8 @@ class Shedder:
         self._late_since = None  # on the monotonic clock; None: the last request was in time
 
     def __call__(self, environ, start_response):
-        if self._is_too_late(environ) and not _must_be_served(environ):
+        if not _must_be_served(environ) and self._is_too_late(environ):
+            metrics.requests_shed().inc()
             answer = _refusal(environ, start_response)
             bodies.read_to_the_end(environ)
             return answer

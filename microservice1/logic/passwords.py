@@ -1,30 +1,35 @@
-"""Passwords: argon2id, and only a few at a time, because each takes 19 MiB while it is hashed.
+"""Passwords: argon2id, one at a time in a process, by a thread that steps back for all others.
+
+A hash takes 19 MiB and a core for tens of milliseconds. One thread makes all of a process, at a
+lower priority, so that logins never take the processors from other requests; and more than one
+request does not wait for it, so that logins never hold all threads.
 
 Not to be called inside a transaction: it takes as long as many statements. (A registration with an
-`Idempotency-Key` is one transaction as a whole; the threads of a process bound how many there are.)
+`Idempotency-Key` is one transaction as a whole; the places bound how many there are.)
 """
 
+import os
 import threading
-from contextlib import contextmanager
+from concurrent.futures import ThreadPoolExecutor
+from contextlib import suppress
 
 from argon2 import PasswordHasher
 from argon2.exceptions import VerifyMismatchError
 
-from chassis import context
+from chassis.places import Places
 from microservice1.errors import PasswordsBusy
 
-AT_ONCE = 2  # in one process
-WAIT_SECONDS = 0.5
+PLACES = 2  # in one process: one password is hashed, one waits
+NICENESS = 10  # a busy processor gives such a thread a tenth of what it gives another one
 
 # https://cheatsheetseries.owasp.org/cheatsheets/Password_Storage_Cheat_Sheet.html#argon2id
 _hasher = PasswordHasher(memory_cost=19_456, time_cost=2, parallelism=1)
-_places = threading.BoundedSemaphore(AT_ONCE)
+_places = Places(PLACES, PasswordsBusy)
 
 
 def hashed(password):
     """Return the hash to be stored. Raises PasswordsBusy."""
-    with _place():
-        return _hasher.hash(password)
+    return _by_the_hashing_thread(_hasher.hash, password)
 
 
 def matches(password, password_hash):
@@ -36,11 +41,10 @@ def matches(password, password_hash):
     if password_hash is None:
         hashed(password)
         return False
-    with _place():
-        try:
-            return _hasher.verify(password_hash, password)
-        except VerifyMismatchError:
-            return False
+    try:
+        return _by_the_hashing_thread(_hasher.verify, password_hash, password)
+    except VerifyMismatchError:
+        return False
 
 
 def is_outdated(password_hash):
@@ -48,11 +52,14 @@ def is_outdated(password_hash):
     return _hasher.check_needs_rehash(password_hash)
 
 
-@contextmanager
-def _place():
-    if not _places.acquire(timeout=context.at_most(WAIT_SECONDS)):
-        raise PasswordsBusy
-    try:
-        yield
-    finally:
-        _places.release()
+def _by_the_hashing_thread(work, *arguments):
+    with _places.taken():
+        return _thread.submit(work, *arguments).result()
+
+
+def _step_back():
+    with suppress(PermissionError):  # of a sandbox that does not allow it: then at full priority
+        os.setpriority(os.PRIO_PROCESS, threading.get_native_id(), NICENESS)
+
+
+_thread = ThreadPoolExecutor(1, "passwords", _step_back)

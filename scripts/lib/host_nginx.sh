@@ -1,8 +1,8 @@
 # Debian's Nginx on a host: its configuration is nginx/conf.d and nginx/snippets, copied as they are.
 # shellcheck shell=bash
 
-# Debian's figure, for each of Nginx's processes, and ours. A request that waits takes two, and 1,000 may wait
-# for each of the four services (max_conns).
+# Debian's figure, for each of Nginx's processes, and ours. A request that waits takes two, and refusals in an
+# overload take their time: thousands of clients need a place.
 readonly FEW_CONNECTIONS='worker_connections 768;' ENOUGH_CONNECTIONS='worker_connections 8192;'
 
 has_nginx() {

@@ -11,9 +11,10 @@ from contextlib import suppress
 
 import pytest
 
-from tests.system.front_door import PROJECT, Answer, Echo, FrontDoor, assert_problem
+from tests.system.front_door import PROJECT, Answer, Echo, FrontDoor, assert_problem, wait_for
 
 LOGIN = "/api/service1/tokens"
+REFRESH = LOGIN + "/refresh"
 READ = "/api/service1/users/7"
 
 
@@ -50,7 +51,7 @@ def statuses(answers):
     ("method", "path"),
     [
         ("POST", LOGIN),
-        ("POST", LOGIN + "/refresh"),
+        ("POST", REFRESH),
         ("DELETE", LOGIN),
         ("POST", "/api/service1/users"),
         ("POST", "/api/service1/user"),
@@ -111,7 +112,7 @@ def test_a_network_of_ipv6_asks_as_one_address(tmp_path, address, share_a_limit)
     echo = Echo(door.sockets / "microservice1.sock")
     try:
         answers = [
-            door.ask("POST", LOGIN, headers={"X-Client": address.format(number)})
+            door.ask("POST", REFRESH, headers={"X-Client": address.format(number)})
             for number in range(1, 101)
         ]
     finally:
@@ -131,18 +132,18 @@ def test_the_figures_are_those_of_the_api():
 
 
 def test_who_guesses_is_not_kept_from_the_rest(strange_door):
-    ask_often(strange_door, 100, "POST", LOGIN)
+    ask_often(strange_door, 100, "POST", REFRESH)
 
     assert strange_door.ask("GET", READ).status == 200
 
 
 def test_the_services_are_not_limited_among_themselves(strange_door):
-    answers = ask_often(strange_door, 200, "POST", LOGIN, port=strange_door.internal_port)
+    answers = ask_often(strange_door, 200, "POST", REFRESH, port=strange_door.internal_port)
     assert statuses(answers) == {200: 200}
 
 
 def test_the_host_itself_is_not_limited(door, echo):
-    assert statuses(ask_often(door, 200, "POST", LOGIN)) == {200: 200}
+    assert statuses(ask_often(door, 200, "POST", REFRESH)) == {200: 200}
 
 
 def send_at_once(door, times, begun):
@@ -237,3 +238,21 @@ def flood(door, request, seconds):
             while piece := connection.recv(1_000_000):
                 answers += piece.count(b"HTTP/1.1 ")
     return answers
+
+
+def test_logins_are_paced_whoever_signs_in_and_wait_at_nginx(door, echo):
+    began = time.monotonic()
+    with concurrent.futures.ThreadPoolExecutor(80) as pool:
+        asked = [pool.submit(door.ask, "POST", LOGIN) for _ in range(80)]
+        wait_for(lambda: echo.requests)
+        assert door.ask("GET", READ).status == 200
+        assert not all(login.done() for login in asked)
+        answers = [login.result() for login in asked]
+    seconds = time.monotonic() - began
+
+    found = statuses(answers)
+    assert found.keys() == {200, 429}
+    assert 1 + 30 <= found[200] <= 1 + 30 + 15 * seconds
+    refused = next(answer for answer in answers if answer.status == 429)
+    assert_problem(refused, 429, "too_many_requests")
+    assert refused.headers["retry-after"] == "1"

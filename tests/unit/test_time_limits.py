@@ -3,7 +3,18 @@
 import re
 from pathlib import Path
 
-from chassis import database, guard, http, image_store, outbox, tracing, uploads, worker
+from chassis import (
+    database,
+    guard,
+    http,
+    image_store,
+    outbox,
+    shedding,
+    tracing,
+    uploads,
+    worker,
+)
+from microservice2.logic import catalogue
 
 ROOT = Path(__file__).resolve().parents[2]
 
@@ -26,6 +37,16 @@ def test_every_limit_lies_inside_the_next():
     assert database.POOL_WAIT_SECONDS == database.LOCK_TIMEOUT_SECONDS
     assert 2 * http.TRY_SECONDS + http.PAUSE_SECONDS < http.CALL_SECONDS
     assert database.STATEMENT_TIMEOUT_SECONDS < database.ANSWER_SECONDS < http.TRY_SECONDS
+
+
+def test_what_waited_for_the_longest_is_answered_before_nginx_gives_up():
+    nginx = figure_in("nginx/snippets/uwsgi_service.conf", r"uwsgi_read_timeout\s+(\d+)s;")
+
+    assert nginx > shedding.WAIT_SECONDS + shedding.STANDING_SECONDS + tracing.REQUEST_SECONDS
+
+
+def test_a_search_is_limited_more_than_other_statements():
+    assert catalogue.SEARCH_SECONDS <= database.STATEMENT_TIMEOUT_SECONDS / 5
 
 
 def test_an_upload_has_limits_of_its_own_once_nginx_has_it():
@@ -64,6 +85,15 @@ def test_no_lease_and_no_pause_is_as_long_as_one_that_a_stepped_clock_has_made()
     )
 
     assert longest < outbox.LONGEST_PAUSE_SECONDS
+
+
+def test_the_queue_of_a_service_has_room_beyond_what_nginx_passes_on():
+    listen = figure_in("chassis/uwsgi.ini", r"\nlisten = (\d+)")
+    places = figure_in("nginx/conf.d/service.conf", r"max_conns=(\d+)")
+
+    assert figure_in("systemd/microservice@.socket", r"Backlog=(\d+)") == listen
+    assert places == figure_in("nginx/embedded.conf", r"max_conns=(\d+)")
+    assert 8 * places < listen  # of eight processes of Nginx
 
 
 def figure_in(file, pattern):

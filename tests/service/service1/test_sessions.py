@@ -1,6 +1,5 @@
 import hashlib
 import json
-import threading
 from base64 import urlsafe_b64decode
 from concurrent.futures import ThreadPoolExecutor
 
@@ -135,11 +134,8 @@ def test_credentials_of_another_form_are_invalid(anonymous, body):
     assert refusal(anonymous.post("/tokens", json=body)) == (422, "invalid")
 
 
-def test_more_logins_than_fit_at_once_are_asked_to_come_again(ada, sign_in, monkeypatch):
-    monkeypatch.setattr(passwords, "_places", threading.BoundedSemaphore(1))
-    monkeypatch.setattr(passwords, "WAIT_SECONDS", 0.01)
-
-    with passwords._place():
+def test_more_logins_than_fit_at_once_are_asked_to_come_again(ada, sign_in):
+    with passwords._places.taken(), passwords._places.taken():
         answer = sign_in("ada")
 
     assert refusal(answer) == (503, "unavailable")

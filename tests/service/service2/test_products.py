@@ -303,7 +303,7 @@ def test_a_search_gets_little_of_the_databases_time(anonymous, a_product, produc
         list_seconds = time.monotonic() - began - search_seconds
 
     assert (searched.status_code, listed.status_code) == (503, 503)
-    assert search_seconds < list_seconds
+    assert 1.5 * search_seconds < list_seconds  # 0.2 s against the 0.5 s of a wait for a lock
     assert anonymous.get(f"/products?q=lamp{paging}").status_code == 200
 
 

@@ -1,6 +1,8 @@
+import os
 import threading
+from concurrent.futures import ThreadPoolExecutor, as_completed
+from itertools import islice
 
-import pytest
 from argon2 import extract_parameters
 from argon2.low_level import Type
 
@@ -27,35 +29,42 @@ def test_only_the_password_itself_matches():
     assert not passwords.matches("pässwörd ünïcode", None)
 
 
-def test_never_more_than_two_are_hashed_at_once(monkeypatch):
-    inside, most, lock = 0, 0, threading.Lock()
-    enough = threading.Event()
+def test_one_password_is_hashed_at_a_time_one_waits_and_more_are_refused(monkeypatch):
+    slow = Slow()
+    monkeypatch.setattr(passwords, "_hasher", slow)
 
-    class Slow:
-        def hash(self, password):
-            nonlocal inside, most
-            with lock:
-                inside += 1
-                most = max(most, inside)
-            enough.wait(0.05)
-            with lock:
-                inside -= 1
-            return "hash"
+    with ThreadPoolExecutor(6) as clients:
+        logins = [clients.submit(passwords.hashed, "x") for _ in range(6)]
+        refused = list(islice(as_completed(logins, timeout=10), 4))
+        slow.may_end.set()
 
-    monkeypatch.setattr(passwords, "_hasher", Slow())
-    threads = [threading.Thread(target=passwords.hashed, args=("x",)) for _ in range(6)]
-    for thread in threads:
-        thread.start()
-    for thread in threads:
-        thread.join()
-
-    assert most == 2
+    assert all(isinstance(login.exception(), PasswordsBusy) for login in refused)
+    assert sorted(login.exception() is None for login in logins) == [False] * 4 + [True] * 2
+    assert slow.most == 1
+    assert passwords.hashed("x")
 
 
-def test_who_waits_too_long_is_sent_away_and_the_next_one_is_served(monkeypatch):
-    monkeypatch.setattr(passwords, "WAIT_SECONDS", 0.01)
+def test_hashing_steps_back_for_everything_else(monkeypatch):
+    slow = Slow()
+    slow.may_end.set()
+    monkeypatch.setattr(passwords, "_hasher", slow)
 
-    with passwords._place(), passwords._place(), pytest.raises(PasswordsBusy):
-        passwords.hashed("correct horse battery")
+    passwords.hashed("x")
 
-    assert passwords.hashed("correct horse battery")
+    assert slow.niceness == passwords.NICENESS > os.getpriority(os.PRIO_PROCESS, 0)
+
+
+class Slow:
+    """A hasher that hashes until it may end. `most`: at once. niceness: of its last thread."""
+
+    def __init__(self):
+        self.may_end = threading.Event()
+        self.inside = self.most = 0
+
+    def hash(self, password):
+        self.inside += 1
+        self.most = max(self.most, self.inside)
+        self.niceness = os.getpriority(os.PRIO_PROCESS, threading.get_native_id())
+        self.may_end.wait(10)
+        self.inside -= 1
+        return "hash"
