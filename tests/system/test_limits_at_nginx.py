@@ -240,7 +240,7 @@ def flood(door, request, seconds):
     return answers
 
 
-def test_logins_are_paced_whoever_signs_in_and_wait_at_nginx(door, echo):
+def test_logins_of_one_address_are_paced_and_wait_at_nginx(door, echo):
     began = time.monotonic()
     with concurrent.futures.ThreadPoolExecutor(80) as pool:
         asked = [pool.submit(door.ask, "POST", LOGIN) for _ in range(80)]
@@ -252,7 +252,7 @@ def test_logins_are_paced_whoever_signs_in_and_wait_at_nginx(door, echo):
 
     found = statuses(answers)
     assert found.keys() == {200, 429}
-    assert 1 + 30 <= found[200] <= 1 + 30 + 15 * seconds
+    assert 1 + 30 <= found[200] <= 1 + 30 + 20 * seconds
     refused = next(answer for answer in answers if answer.status == 429)
     assert_problem(refused, 429, "too_many_requests")
     assert refused.headers["retry-after"] == "1"
