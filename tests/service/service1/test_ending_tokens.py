@@ -212,21 +212,23 @@ def test_of_many_sign_ins_the_50_newest_sessions_stay(a_user, session, rows, app
     assert rows("SELECT count(*) FROM sessions WHERE user_id <> %(id)s", id=user.id) == [(1,)]
 
 
-@pytest.fixture
-def crowded(a_user, session, rows):
-    """A user who has MANY_SESSIONS, the oldest with a known token."""
+@pytest.fixture(params=[MANY_SESSIONS, pytest.param(1_000_000, marks=pytest.mark.long)])
+def crowded(a_user, session, rows, request):
+    """A user who has so many sessions, the oldest with a known token."""
     user = a_user(role="admin", password=PASSWORD)
     user.oldest = session(user.username).refresh_token
-    rows(
-        """
-        INSERT INTO sessions (key_hash, user_id, current_hashes, expires_at)
-        SELECT int4send(n), %(id)s, '{}', now() + interval '1 day'
-          FROM generate_series(1, %(sessions)s) AS n
-        """,
-        id=user.id,
-        sessions=MANY_SESSIONS,
-    )
-    return user
+    with testing.unhurried():
+        rows(
+            """
+            INSERT INTO sessions (key_hash, user_id, current_hashes, expires_at)
+            SELECT int4send(n), %(id)s, '{}', now() + interval '1 day'
+              FROM generate_series(1, %(sessions)s) AS n
+            """,
+            id=user.id,
+            sessions=request.param,
+        )
+        yield user
+        rows("TRUNCATE sessions")
 
 
 @pytest.mark.parametrize("ending", ENDINGS)
