@@ -40,7 +40,8 @@ def create_service(name, *, title, description, blueprints, service=None, rechec
     if service is None:
         service = Service(settings.load(name))
         logs.configure(service.settings.log_level)
-        service.database.fill()
+        if listener.serves_public_requests():  # the other process is needed when these are busy
+            service.database.fill()
     app = flask.Flask(name, static_folder=None)
     tracing.init_app(app)
     metrics_endpoint.init_app(app)

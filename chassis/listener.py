@@ -4,7 +4,9 @@ Each service has two unix sockets, one for each listener. The accepted connectio
 so nothing that a client or Nginx sends can change the answer.
 """
 
+import os
 import socket
+import stat
 from contextlib import contextmanager
 from contextvars import ContextVar
 
@@ -29,6 +31,14 @@ def is_internal():
         return connection.getsockname().endswith(INTERNAL_SOCKET)
     finally:
         connection.detach()
+
+
+def serves_public_requests():
+    """Return False in the process of uWSGI that serves the internal socket alone.
+
+    There, /dev/null takes the place of the public socket.
+    """
+    return uwsgi is None or stat.S_ISSOCK(os.fstat(uwsgi.sockets[0]).st_mode)
 
 
 @contextmanager

@@ -161,6 +161,8 @@ _first_settings() {
   setting INTERNAL_URL "$HOST_INTERNAL_URL"
   # glibc keeps a heap for each thread, which grows and is not given back: two for all are enough
   setting MALLOC_ARENA_MAX 2
+  # and keeps the 19 MiB of each password that it has hashed, unless this limit is a fixed one
+  setting MALLOC_MMAP_THRESHOLD_ 1048576
   case $1 in
     microservice2) setting IMAGES_DIR "$IMAGES" ;;
     microservice4) setting SMTP_URL "${SMTP_URL:-file://$MAIL}" ;;

@@ -48,6 +48,8 @@ _settings_of() {
   setting PROMETHEUS_MULTIPROC_DIR "$VAR/metrics/$service"
   # glibc keeps a heap for each thread, which grows and is not given back: two for all are enough
   setting MALLOC_ARENA_MAX 2
+  # and keeps the 19 MiB of each password that it has hashed, unless this limit is a fixed one
+  setting MALLOC_MMAP_THRESHOLD_ 1048576
   # no limits for one customer, as there are none for an address
   setting ORDERS_PER_MINUTE ""
   setting EDITS_PER_MINUTE ""
