@@ -5,14 +5,18 @@
         audit.record(tx, "product.created", f"product/{product.id}")
 
 An entry is written in the transaction of the work: there are both or neither. The database refuses
-to change one. Administrators read them at `GET /audit` (`chassis.audit_endpoint`).
+to change one, or to delete one that is younger than 24 months. Administrators
+read them at `GET /audit` (`chassis.audit_endpoint`).
 """
 
 from contextlib import contextmanager
 from dataclasses import dataclass
 from datetime import datetime
 
-from chassis import context
+from chassis import context, retention
+from chassis.pagination import count_of
+
+ROWS = retention.Rows("audit_entries", key="at, id", moment="at")
 
 _MATCHING = """
        WHERE (%(actor)s::text IS NULL OR actor = %(actor)s)
@@ -110,7 +114,7 @@ def _insert(tx, actions, subjects, request_ids):
 
 
 def count_entries(tx, **filters):
-    return tx.value(f"SELECT count(*) FROM audit_entries {_MATCHING}", **filters)
+    return tx.value(count_of(f"audit_entries {_MATCHING}"), **filters)
 
 
 def list_entries(tx, window, **filters):

@@ -16,12 +16,15 @@ import hmac
 import re
 from dataclasses import dataclass
 
-from chassis import context, wire
+from chassis import context, retention, wire
 from chassis.errors import Conflict, Problem
 
-KEPT_HOURS = 24
-FORGOTTEN_AT_ONCE = 1000
 LARGEST_ANSWER_BYTES = 64 * 1024
+RETENTION = retention.Rule(
+    "idempotency keys",
+    retention.Rows("idempotency_keys", key="scope", moment="created_at"),
+    retention.always("24 hours"),
+)
 
 _KEY = re.compile(r"[!-~]{1,255}")
 
@@ -153,21 +156,3 @@ def record(tx, resource_id):
     )
     if not claim.is_recorded:
         raise RequestInProgress
-
-
-def forget_old(tx):
-    """Delete up to FORGOTTEN_AT_ONCE keys older than KEPT_HOURS. Returns how many."""
-    return tx.run(
-        """
-        DELETE FROM idempotency_keys
-         WHERE scope IN (
-                   SELECT scope
-                     FROM idempotency_keys
-                    WHERE created_at < now() - make_interval(hours => %(hours)s)
-                    ORDER BY created_at
-                    LIMIT %(limit)s
-               )
-        """,
-        hours=KEPT_HOURS,
-        limit=FORGOTTEN_AT_ONCE,
-    )

@@ -5,11 +5,14 @@ transaction of the work itself. Old ids are forgotten; by then what an event doe
 receiver's own tables as well.
 """
 
-from chassis import audit, context
+from chassis import audit, context, retention
 from chassis.database import transaction
 
-KEPT_DAYS = 30
-FORGOTTEN_AT_ONCE = 1000
+RETENTION = retention.Rule(
+    "ids of events",
+    retention.Rows("inbox", key="event_id", moment="received_at"),
+    retention.always("30 days"),
+)
 
 
 def take_in(events, handle):
@@ -48,21 +51,3 @@ def new_among(tx, events):
     found = [event for event_id, event in by_id.items() if event_id in new]
     audit.record_events(tx, found)
     return found
-
-
-def forget_old(tx):
-    """Delete up to FORGOTTEN_AT_ONCE ids older than KEPT_DAYS. Returns how many."""
-    return tx.run(
-        """
-        DELETE FROM inbox
-         WHERE event_id IN (
-                   SELECT event_id
-                     FROM inbox
-                    WHERE received_at < now() - make_interval(days => %(days)s)
-                    ORDER BY received_at
-                    LIMIT %(limit)s
-               )
-        """,
-        days=KEPT_DAYS,
-        limit=FORGOTTEN_AT_ONCE,
-    )

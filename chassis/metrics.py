@@ -84,6 +84,28 @@ def watched_gauge():
     )
 
 
+@cache
+def without_contact_gauge():
+    """Return the gauge of notifications that wait for the address of their user."""
+    return Gauge(
+        "notifications_without_contact",
+        "Notifications that wait for the address of their user, counted up to 10,000",
+        registry=None,
+        multiprocess_mode="mostrecent",
+    )
+
+
+@cache
+def without_contact_oldest_gauge():
+    """Return the gauge of how long the oldest of those has waited, in seconds."""
+    return Gauge(
+        "notifications_without_contact_oldest_seconds",
+        "How long the oldest notification has waited for the address of its user",
+        registry=None,
+        multiprocess_mode="mostrecent",
+    )
+
+
 def delivery_counter():
     """Return the counter of tries of outbox messages, by lane and outcome.
 

@@ -14,6 +14,7 @@ from dataclasses import dataclass
 from datetime import UTC, datetime
 
 from chassis import context, wire
+from chassis.pagination import count_of
 
 LEASE_SECONDS = 8
 MOST_COUNTED = 10_000
@@ -362,8 +363,8 @@ _DEAD_LETTER = """
 
 
 def count_dead_letters(tx):
-    """Return how many there are."""
-    return tx.value("SELECT count(*) FROM outbox WHERE state = 'dead'")
+    """Return how many there are, as far as lists count."""
+    return tx.value(count_of("outbox WHERE state = 'dead'"))
 
 
 def list_dead_letters(tx, window):

@@ -25,6 +25,7 @@ from dataclasses import dataclass
 from chassis import context, wire
 from chassis.errors import Problem
 
+MOST_COUNTED = 10_000  # to count the millions behind it would take longer than a statement may
 _SEAL_BYTES = 16
 
 
@@ -56,28 +57,41 @@ class Paging:
 class Page:
     """One page of a list.
 
-    By number: `total` is how many entries there are in all. Behind a cursor: `next` is the
-    Position where the next page begins, None at the end of the list.
+    By number: `total` is how many entries there are in all; if there are more than MOST_COUNTED,
+    it is that, and `total_is_exact` is False. Behind a cursor: `next` is the Position where the
+    next page begins, None at the end of the list.
     """
 
     paging: Paging
     items: list
     total: int = 0
+    total_is_exact: bool = True
     next: Position | None = None
 
 
 def page_of(paging, *, count, rows, key=None):
     """Return the Page that was asked for.
 
-    count: a function of nothing, not called for a page behind a cursor. rows: a function of a
-    window {limit, offset, after_key, after_id}, not called for a page past the end. key: the
-    attribute of the rows by which they are sorted before their id; None if by id alone.
+    count: a function of nothing that executes a `count_of`, not called for a page behind a cursor.
+    rows: a function of a window {limit, offset, after_key, after_id}, not called for a page past
+    the end. key: the attribute of the rows by which they are sorted before their id; None if by
+    id alone.
     """
     if paging.after is not None:
         return _page_behind(paging, rows, key)
-    total, offset = count(), (paging.page - 1) * paging.limit
-    items = rows(_window(paging.limit, offset, Position())) if offset < total else []
-    return Page(paging, items, total=total)
+    counted, offset = count(), (paging.page - 1) * paging.limit
+    is_exact = counted <= MOST_COUNTED
+    past_the_end = is_exact and offset >= counted
+    items = [] if past_the_end else rows(_window(paging.limit, offset, Position()))
+    return Page(paging, items, total=min(counted, MOST_COUNTED), total_is_exact=is_exact)
+
+
+def count_of(rows):
+    """Return the statement that counts rows, but no further than one more than MOST_COUNTED.
+
+    rows: what follows FROM, as `orders WHERE shown`.
+    """
+    return f"SELECT count(*) FROM (SELECT FROM {rows} LIMIT {MOST_COUNTED + 1}) AS counted"
 
 
 def cursor_of(position, listed):

@@ -41,6 +41,14 @@ def list_in_hand():
 
 
 def _numbered(found):
+    metadata = _exact_metadata(found) if found.total_is_exact else _inexact_metadata(found)
+    headers = {"X-Pagination": wire.dumps(metadata).decode()}
+    if links := _links(metadata):
+        headers["Link"] = links
+    return headers
+
+
+def _exact_metadata(found):
     page, last = found.paging.page, -(-found.total // found.paging.limit)
     metadata = {"total": found.total, "total_pages": last}
     if found.total:
@@ -49,10 +57,18 @@ def _numbered(found):
             metadata["previous_page"] = page - 1
         if page < last:
             metadata["next_page"] = page + 1
-    headers = {"X-Pagination": wire.dumps(metadata).decode()}
-    if links := _links(metadata):
-        headers["Link"] = links
-    return headers
+    return metadata
+
+
+def _inexact_metadata(found):
+    """Of a list that nobody has counted to its end: nothing is said of its last page."""
+    page = found.paging.page
+    metadata = {"total": found.total, "total_is_exact": False, "first_page": 1, "page": page}
+    if page > 1:
+        metadata["previous_page"] = page - 1
+    if len(found.items) == found.paging.limit:
+        metadata["next_page"] = page + 1
+    return metadata
 
 
 def _links(metadata):

@@ -35,6 +35,8 @@ class Settings:
     many each has. mail_from: whom e-mails come from, an address or `Name <address>`. images_dir:
     the folder from which Nginx serves images. public_url: the site whose pages take the codes of
     e-mails, or "". unconfirmed_emails_per_day: how many an unconfirmed address gets.
+    orders_per_minute, edits_per_minute: of one customer, None: as many as they like.
+    notifications_kept_days (sent or failed), suppressed_notifications_kept_days: None: for ever.
     notify_socket: see chassis.notify. crash_point, crash_share: see chassis.crash.
     """
 
@@ -57,9 +59,24 @@ class Settings:
     public_url: str = ""
     unconfirmed_emails_per_day: int = 20
     images_dir: Path | None = None
+    orders_per_minute: int | None = None
+    edits_per_minute: int | None = None
+    notifications_kept_days: int | None = None
+    suppressed_notifications_kept_days: int | None = None
     notify_socket: str = ""
     crash_point: str = ""
     crash_share: float = 1.0
+
+    @property
+    def notifications_kept(self):
+        """How long notifications are kept that were sent or have failed, as PostgreSQL writes an
+        interval; None: for ever."""
+        return _interval(self.notifications_kept_days, "days")
+
+    @property
+    def suppressed_notifications_kept(self):
+        """The same of suppressed notifications."""
+        return _interval(self.suppressed_notifications_kept_days, "days")
 
     @property
     def prefix(self):
@@ -69,10 +86,15 @@ class Settings:
 
 @dataclass(frozen=True, slots=True)
 class Owner:
-    """As whom migrations connect. database_url: libpq's URL, with the owner's name."""
+    """As whom migrations connect. database_url: libpq's URL, with the owner's name.
+
+    audit_kept: how long audit entries are kept, as PostgreSQL writes an interval; None: for ever.
+    """
 
     database_url: str
     database_password: str = field(repr=False)
+    audit_kept: str | None = None
+    crash_point: str = ""  # a command never dies on purpose
 
 
 def prefix_of(name):
@@ -83,6 +105,10 @@ def prefix_of(name):
 def owner_of(name):
     """Return the role that owns the tables of a service, `microservice2_owner`."""
     return f"{name}_owner"
+
+
+def _interval(count, unit):
+    return None if count is None else f"{count} {unit}"
 
 
 def load(name):
@@ -115,6 +141,12 @@ def load(name):
                 "UNCONFIRMED_EMAILS_PER_DAY", 20, validate=validate.Range(min=1)
             ),
             images_dir=env.path("IMAGES_DIR", None),
+            orders_per_minute=_count(env, "ORDERS_PER_MINUTE", 120),
+            edits_per_minute=_count(env, "EDITS_PER_MINUTE", 30),
+            notifications_kept_days=_count(env, "NOTIFICATIONS_KEPT_DAYS", 180, least=30),
+            suppressed_notifications_kept_days=_count(
+                env, "SUPPRESSED_NOTIFICATIONS_KEPT_DAYS", None, least=30
+            ),
             notify_socket=env.str("NOTIFY_SOCKET", ""),
             crash_point=env.str("CRASH_POINT", ""),
             crash_share=env.float("CRASH_SHARE", 1.0),
@@ -131,15 +163,23 @@ def load_owner(name):
     try:
         url = env.str("DATABASE_URL")
         password = _secret(env, "DATABASE_OWNER_PASSWORD_FILE")
+        audit_kept = _interval(_count(env, "AUDIT_KEPT_MONTHS", None, least=24), "months")
     except (EnvError, OSError) as error:
-        raise SettingsError(f"{name}: {error}. Only scripts run migrations.") from None
-    return Owner(with_role(url, owner_of(name)), password)
+        raise SettingsError(f"{name}: {error}. Only scripts connect as the owner.") from None
+    return Owner(with_role(url, owner_of(name)), password, audit_kept)
 
 
 def with_role(database_url, role):
     """Return libpq's URL with another role in it, which may be the same."""
     parts = urlsplit(database_url)
     return parts._replace(netloc=f"{role}@{parts.netloc.rpartition('@')[2]}").geturl()
+
+
+def _count(env, name, default, least=1):
+    """Return a whole number, or None if the setting is empty: no limit, or for ever."""
+    if env.str(name, None) == "":
+        return None
+    return env.int(name, default, validate=validate.Range(min=least, max=1_000_000))
 
 
 def _secret(env, name):

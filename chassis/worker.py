@@ -20,7 +20,7 @@ import signal
 import threading
 import time
 
-from chassis import context, crash, idempotency, inbox, logs, metrics, outbox, settings
+from chassis import context, crash, logs, metrics, outbox, settings
 from chassis.database import listening, transaction
 from chassis.errors import Unavailable
 from chassis.http import CALL_SECONDS, NotCalled, RemoteProblem, ServiceClient
@@ -115,7 +115,7 @@ class Worker:
     def __init__(self, service, lanes, housekeeping=(), frequent=()):
         self.service = service
         self.lanes = dict(lanes)
-        self._housekeeping = [_forget_old_events, _forget_old_keys, *housekeeping]
+        self._housekeeping = housekeeping
         self._frequent = frequent
         self._wake = {lane: threading.Event() for lane in self.lanes}
         self._behind = dict.fromkeys(self.lanes, False)  # there was more than one round could take
@@ -404,22 +404,6 @@ def run(name, lanes, housekeeping=(), frequent=()):
     signal.signal(signal.SIGINT, worker.stop)
     with service.active():
         worker.run()
-
-
-def _forget_old_events():
-    _forget_all(inbox)
-
-
-def _forget_old_keys():
-    _forget_all(idempotency)
-
-
-def _forget_all(of):
-    """In pieces: a statement has a second, and after an import there may be millions."""
-    forgotten = of.FORGOTTEN_AT_ONCE
-    while forgotten == of.FORGOTTEN_AT_ONCE:
-        with transaction() as tx:
-            forgotten = of.forget_old(tx)
 
 
 def _tried(done):

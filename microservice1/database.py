@@ -1,7 +1,10 @@
 """Database access: one function, one statement."""
 
+from chassis.pagination import count_of
+from chassis.retention import Rows
 from microservice1.models import (
     Code,
+    DeletedUser,
     FailedSignIns,
     Guesses,
     Redemption,
@@ -14,6 +17,11 @@ _USER = """
           id, username, email, email_confirmed, pending_email, full_name, password_hash, role,
           token_epoch, points, points_balance, status, version, created_at, updated_at
 """
+
+SESSIONS = Rows("sessions", key="id", moment="expires_at")
+REVOCATIONS = Rows("revocations", key="user_id", moment="revoked_at")
+KNOWN_ADDRESSES = Rows("known_addresses", key="user_id, address", moment="seen_at")
+CODES = Rows("email_codes", key="code_hash", moment="expires_at")
 
 _CODE = "user_id, purpose, email, expires_at"
 
@@ -118,7 +126,7 @@ def lock_admins_and(tx, user_id):
 
 
 def count_users(tx, **filters):
-    return tx.value(f"SELECT count(*) FROM users {_MATCHING}", **filters)
+    return tx.value(count_of(f"users {_MATCHING}"), **filters)
 
 
 def list_users(tx, window, **filters):
@@ -218,6 +226,40 @@ def delete_user(tx, user_id):
                   created_at, updated_at
         """,
         user_id=user_id,
+    )
+
+
+def find_deleted_user(tx, user_id):
+    """Return when a user was deleted, and their last version, or None."""
+    return tx.one(
+        DeletedUser,
+        "SELECT version, deleted_at FROM deleted_users WHERE user_id = %(user_id)s",
+        user_id=user_id,
+    )
+
+
+def raise_versions(tx, *, after, by, most):
+    """Raise the versions of up to `most` users behind that id. Returns the last id, or None."""
+    return tx.value(
+        """
+          WITH raised AS (
+                      UPDATE users
+                         SET version = version + %(by)s
+                       WHERE id IN (
+                                 SELECT id
+                                   FROM users
+                                  WHERE id > %(after)s
+                                  ORDER BY id
+                                  LIMIT %(most)s
+                             )
+                   RETURNING id
+               )
+        SELECT max(id)
+          FROM raised
+        """,
+        after=after,
+        by=by,
+        most=most,
     )
 
 
@@ -395,24 +437,6 @@ def delete_sessions_of(tx, user_id, *, but_newest, limit):
     )
 
 
-def delete_expired_sessions(tx, *, limit):
-    """Delete up to `limit` sessions that have expired. Returns how many."""
-    return tx.run(
-        """
-        DELETE FROM sessions
-         WHERE id IN (
-                   SELECT id
-                     FROM sessions
-                    WHERE expires_at <= now()
-                    ORDER BY expires_at
-                    LIMIT %(limit)s
-                      FOR UPDATE SKIP LOCKED
-               )
-        """,
-        limit=limit,
-    )
-
-
 def begin_token_epoch(tx, user_id):
     """Void what was issued to the user so far, and list that."""
     tx.queue(
@@ -445,25 +469,6 @@ def list_revocations(tx, *, seconds):
          ORDER BY user_id
         """,
         seconds=seconds,
-    )
-
-
-def delete_revocations(tx, *, seconds, limit):
-    """Delete up to `limit` revocations that are older. Returns how many."""
-    return tx.run(
-        """
-        DELETE FROM revocations
-         WHERE user_id IN (
-                   SELECT user_id
-                     FROM revocations
-                    WHERE revoked_at <= now() - make_interval(secs => %(seconds)s)
-                    ORDER BY revoked_at
-                    LIMIT %(limit)s
-                      FOR UPDATE SKIP LOCKED
-               )
-        """,
-        seconds=seconds,
-        limit=limit,
     )
 
 
@@ -596,25 +601,6 @@ def forget_addresses_of(tx, user_id, *, days, kept):
     )
 
 
-def delete_old_addresses(tx, *, days, limit):
-    """Delete up to `limit` addresses that are older. Returns how many."""
-    return tx.run(
-        """
-        DELETE FROM known_addresses
-         WHERE (user_id, address) IN (
-                   SELECT user_id, address
-                     FROM known_addresses
-                    WHERE seen_at <= now() - make_interval(days => %(days)s)
-                    ORDER BY seen_at
-                    LIMIT %(limit)s
-                      FOR UPDATE SKIP LOCKED
-               )
-        """,
-        days=days,
-        limit=limit,
-    )
-
-
 def count_failed_sign_in(tx, user_id, address, request_id, *, most):
     """Count a failure for this hour; of further accounts and addresses than `most`, none."""
     tx.queue(
@@ -734,21 +720,4 @@ def delete_codes_for_other_addresses(tx, user_id, *, purpose, email):
         user_id=user_id,
         purpose=purpose,
         email=email,
-    )
-
-
-def delete_expired_codes(tx, limit):
-    """Delete up to `limit` codes that have expired. Returns how many."""
-    return tx.run(
-        """
-        DELETE FROM email_codes
-         WHERE code_hash IN (
-                   SELECT code_hash
-                     FROM email_codes
-                    WHERE expires_at <= now()
-                    ORDER BY expires_at
-                    LIMIT %(limit)s
-               )
-        """,
-        limit=limit,
     )

@@ -40,6 +40,12 @@ class User:
 
 
 @dataclass(frozen=True, slots=True)
+class DeletedUser:
+    version: int
+    deleted_at: datetime
+
+
+@dataclass(frozen=True, slots=True)
 class Redemption:
     """user_id and points: None for one that was given up before it was asked for.
 

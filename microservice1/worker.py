@@ -1,7 +1,7 @@
 """The worker: sends events and codes, lists revoked tokens, and deletes what has expired."""
 
 from chassis.worker import EventsTo, Parallel, run
-from microservice1.logic import codes, guessing, resetting, sessions
+from microservice1.logic import guessing, resetting, retention, sessions
 
 LANES = {
     "microservice4": EventsTo("microservice4"),
@@ -13,11 +13,7 @@ def main():
     run(
         "microservice1",
         LANES,
-        housekeeping=[
-            sessions.forget_expired,
-            guessing.forget_addresses,
-            codes.forget_expired,
-        ],
+        housekeeping=[retention.clean_up],
         frequent=[sessions.keep_revocations, guessing.enter_failed_sign_ins],
     )
 

@@ -3,6 +3,7 @@
 from dataclasses import dataclass
 
 from chassis import wire
+from chassis.pagination import count_of
 from microservice2.models import Category, Product, Reservation, ReservedItem, Shelf, StockEntry
 
 
@@ -97,7 +98,7 @@ def lock_product(tx, product_id):
 
 
 def count_products(tx, **filters):
-    return tx.value(f"SELECT count(*) FROM products {_MATCHING}", **filters)
+    return tx.value(count_of(f"products {_MATCHING}"), **filters)
 
 
 def list_products(tx, window, *, sort, **filters):
@@ -216,14 +217,40 @@ def insert_stock_entry(tx, product_id, *, delta, reason, reference):
     )
 
 
-def count_stock_entries(tx, product_id, reference):
+def raise_versions(tx, *, after, by, most):
+    """Raise the versions of up to `most` products behind that id. Returns the last id, or None."""
     return tx.value(
         """
-        SELECT count(*)
-          FROM stock_entries
-         WHERE product_id = %(product_id)s
-           AND (%(reference)s::text IS NULL OR reference = %(reference)s)
+          WITH raised AS (
+                      UPDATE products
+                         SET version = version + %(by)s
+                       WHERE id IN (
+                                 SELECT id
+                                   FROM products
+                                  WHERE id > %(after)s
+                                  ORDER BY id
+                                  LIMIT %(most)s
+                             )
+                   RETURNING id
+               )
+        SELECT max(id)
+          FROM raised
         """,
+        after=after,
+        by=by,
+        most=most,
+    )
+
+
+def count_stock_entries(tx, product_id, reference):
+    return tx.value(
+        count_of(
+            """
+                  stock_entries
+            WHERE product_id = %(product_id)s
+              AND (%(reference)s::text IS NULL OR reference = %(reference)s)
+            """
+        ),
         product_id=product_id,
         reference=reference,
     )

@@ -2,13 +2,14 @@
 
 from chassis import revocations
 from chassis.worker import run
-from microservice2.logic import images
+from microservice2.logic import images, retention
 
 LANES = {}
 
 
 def main():
-    run("microservice2", LANES, [images.remove_left_images], [revocations.fetch])
+    cleanup = [retention.clean_up, images.remove_left_images]
+    run("microservice2", LANES, cleanup, [revocations.fetch])
 
 
 if __name__ == "__main__":

@@ -41,6 +41,7 @@ def show_outcome(order_id):
     202, schema=OrderView, description="A neighbour has not answered yet; the order ends by itself"
 )
 @orders.alt_response(409, description="Not enough stock or points, or the reference is taken")
+@orders.alt_response(429, description="More orders in a minute than one customer may place")
 def place_order(body):
     """Place an order"""
     return _placed(placing.place(identity(), **body))

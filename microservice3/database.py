@@ -1,6 +1,7 @@
 """Database access: one function, one statement."""
 
 from chassis import wire
+from chassis.pagination import count_of
 from microservice3.models import Change, DayOfSales, Line, Order
 
 _ORDER = """
@@ -64,7 +65,7 @@ def find_order_id(tx, user_id, reference):
 
 
 def count_orders(tx, **filters):
-    return tx.value(f"SELECT count(*) FROM orders {_MATCHING}", **filters)
+    return tx.value(count_of(f"orders {_MATCHING}"), **filters)
 
 
 def list_orders(tx, window, **filters):
@@ -211,6 +212,35 @@ def move_order(tx, order_id, states, to, *, reason=None, refusal=None):
         to=to,
         reason=reason,
         refusal=refusal,
+    )
+
+
+def raise_versions(tx, *, after, by, most):
+    """Raise the versions of up to `most` orders behind that id which are not at their end.
+
+    Returns the last id, or None.
+    """
+    return tx.value(
+        """
+          WITH raised AS (
+                      UPDATE orders
+                         SET version = version + %(by)s
+                       WHERE id IN (
+                                 SELECT id
+                                   FROM orders
+                                  WHERE id > %(after)s
+                                    AND state NOT IN ('delivered', 'cancelled', 'refused')
+                                  ORDER BY id
+                                  LIMIT %(most)s
+                             )
+                   RETURNING id
+               )
+        SELECT max(id)
+          FROM raised
+        """,
+        after=after,
+        by=by,
+        most=most,
     )
 
 

@@ -2,7 +2,7 @@
 
 from chassis import revocations
 from chassis.worker import EventsTo, Parallel, run
-from microservice3.logic import reporting, saga
+from microservice3.logic import reporting, retention, saga
 
 LANES = {
     saga.LANE: Parallel(saga.finish, threads=3),
@@ -11,7 +11,7 @@ LANES = {
 
 
 def main():
-    run("microservice3", LANES, [reporting.fold], [revocations.fetch])
+    run("microservice3", LANES, [reporting.fold, retention.clean_up], [revocations.fetch])
 
 
 if __name__ == "__main__":

@@ -2,7 +2,14 @@
 
 from dataclasses import asdict
 
-from microservice4.models import Contact, Notification
+from chassis import retention
+from chassis.pagination import MOST_COUNTED, count_of
+from microservice4.models import Contact, Notification, WithoutContact
+
+SENT, FAILED, SUPPRESSED = (
+    retention.Rows("notifications", key="id", moment="created_at", condition=f"status = '{status}'")
+    for status in ("sent", "failed", "suppressed")
+)
 
 _CONTACT = "user_id, username, email, email_confirmed, full_name, version, deleted"
 
@@ -64,8 +71,11 @@ def update_contact(tx, user_id, *, username, email, email_confirmed, full_name, 
     )
 
 
-def bury_contact(tx, user_id):
-    """Forget name and address, and remember that the user has left."""
+def bury_contact(tx, user_id, deleted_at):
+    """Forget name and address, and remember that the user has left.
+
+    The first moment counts: from then on, letters are kept for a while only.
+    """
     tx.queue(
         """
         UPDATE contacts
@@ -73,10 +83,12 @@ def bury_contact(tx, user_id):
                email = NULL,
                full_name = NULL,
                deleted = true,
+               deleted_at = least(deleted_at, %(deleted_at)s),
                updated_at = now()
          WHERE user_id = %(user_id)s
         """,
         user_id=user_id,
+        deleted_at=deleted_at,
     )
 
 
@@ -159,7 +171,7 @@ def lock_notification(tx, notification_id):
 
 
 def count_notifications(tx, **filters):
-    return tx.value(f"SELECT count(*) FROM notifications {_MATCHING}", **filters)
+    return tx.value(count_of(f"notifications {_MATCHING}"), **filters)
 
 
 def list_notifications(tx, window, **filters):
@@ -179,6 +191,26 @@ def list_notifications(tx, window, **filters):
         """,
         **window,
         **filters,
+    )
+
+
+def count_without_contact(tx):
+    """Return the WithoutContact: the queued notifications whose recipient is not known."""
+    return tx.one(
+        WithoutContact,
+        """
+        SELECT count(*) AS count,
+               coalesce(extract(epoch FROM now() - min(created_at)), 0)::integer AS oldest_seconds
+          FROM (
+                   SELECT created_at
+                     FROM notifications
+                    WHERE status = 'queued'
+                      AND recipient IS NULL
+                    ORDER BY created_at
+                    LIMIT %(most)s
+               ) AS waiting
+        """,
+        most=MOST_COUNTED,
     )
 
 
@@ -290,3 +322,74 @@ def _record_attempt(tx, notification_id, status, reason):
         status=status,
         reason=reason,
     )
+
+
+class _LettersOfDeletedUsers:
+    """Whatever notifications say of users who are deleted: recipient, subject, body and facts.
+
+    The rows stay, without a word of the user: an event that comes again must find its row.
+    """
+
+    _DUE = """
+              deleted
+          AND erased_at IS NULL
+          AND coalesce(deleted_at, updated_at) < now() - %(kept)s::interval
+    """
+
+    def count_due(self, tx, kept):
+        """Return how many notifications are to be erased."""
+        return tx.value(
+            f"""
+            SELECT count(*)
+              FROM notifications
+             WHERE user_id IN (SELECT user_id FROM contacts WHERE {self._DUE})
+            """,
+            kept=kept,
+        )
+
+    def delete_due(self, tx, kept):
+        """Erase up to AT_ONCE notifications of one user. Returns how many, 0 at the end."""
+        user_id = tx.value(
+            f"""
+            SELECT user_id
+              FROM contacts
+             WHERE {self._DUE}
+             ORDER BY coalesce(deleted_at, updated_at)
+             LIMIT 1
+               FOR UPDATE
+            """,
+            kept=kept,
+        )
+        if user_id is None:
+            return 0
+        erased = self._erase(tx, user_id)
+        if erased < retention.AT_ONCE:
+            tx.run(
+                "UPDATE contacts SET erased_at = now() WHERE user_id = %(user_id)s",
+                user_id=user_id,
+            )
+        return erased or 1  # the user is done, and the next one may not be
+
+    @staticmethod
+    def _erase(tx, user_id):
+        return tx.run(
+            """
+            UPDATE notifications
+               SET facts = '{}', recipient = NULL, subject = NULL, body = NULL
+             WHERE id IN (
+                       SELECT id
+                         FROM notifications
+                        WHERE user_id = %(user_id)s
+                          AND (
+                                  facts::text <> '{}'
+                                  OR num_nonnulls(recipient, subject, body) > 0
+                              )
+                        LIMIT %(limit)s
+                   )
+            """,
+            user_id=user_id,
+            limit=retention.AT_ONCE,
+        )
+
+
+LETTERS_OF_DELETED_USERS = _LettersOfDeletedUsers()

@@ -43,6 +43,14 @@ class Contact:
 
 
 @dataclass(frozen=True, slots=True)
+class WithoutContact:
+    """How many notifications wait for a contact, counted up to a limit, and the oldest's age."""
+
+    count: int
+    oldest_seconds: int
+
+
+@dataclass(frozen=True, slots=True)
 class News:
     """What an event tells a user. facts: its data as JSON text, to render the e-mail from.
 

@@ -50,6 +50,15 @@ class UserFacts(Facts):
     )
 
 
+class DeletionFacts(UserFacts):
+    deleted_at = Instant(
+        "When it happened, if the event tells of it again",
+        "2026-01-31T09:30:00Z",
+        allow_none=True,
+        load_default=None,
+    )
+
+
 class ContactFacts(UserFacts):
     username = Text("The user's name here", "ada", max=200, required=True)
     email = Text("Where the user can be reached", "ada@example.com", max=254, required=True)
@@ -117,7 +126,7 @@ class ShopEvent(CloudEvent):
         "user.password_reset_requested": CodeFacts(),
         "user.email_change_requested": AddressFacts(),
         "user.promoted": PromotionFacts(),
-        "user.deleted": UserFacts(),
+        "user.deleted": DeletionFacts(),
         **dict.fromkeys(
             ("order.confirmed", "order.shipped", "order.delivered", "order.cancelled"), OrderFacts()
         ),

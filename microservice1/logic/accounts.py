@@ -2,7 +2,7 @@
 
 from functools import partial
 
-from chassis import audit
+from chassis import audit, rates, service
 from chassis.database import transaction
 from chassis.errors import Forbidden, NotFound, present
 from chassis.pagination import page_of
@@ -73,7 +73,7 @@ def edit(
     password or role ends all sessions and access tokens, and another password calls a pending
     address off. network: see chassis.networks. expected: a chassis.conditional.Expected. Raises
     NotFound, TokenExpired, Forbidden, WrongPassword, TooManyAttempts, PreconditionFailed,
-    UsernameTaken, EmailTaken or LastAdmin.
+    UsernameTaken, EmailTaken, LastAdmin or TooManyRequests.
     """
     check_may_see(caller, user_id)
     if not caller.is_admin and _FOR_ADMINS & changes.keys():
@@ -84,6 +84,7 @@ def edit(
         changes["password_hash"] = passwords.hashed(password)
 
     with transaction() as tx, names_are_free():
+        rates.count(tx, "edits", caller, service.current().settings.edits_per_minute)
         user = _lock(tx, caller, user_id, goes=changes.get("role") == "customer")
         expected.check(user.version)
         audit.record(tx, "user.changed", f"user/{user_id}")

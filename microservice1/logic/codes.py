@@ -18,7 +18,6 @@ VALID_FOR = {CONFIRMATION: timedelta(days=7), PASSWORD_RESET: timedelta(minutes=
 # An address that has got so many still has a valid one, so its owner is never shut out by a flood.
 MOST_CODES, PERIOD = 3, VALID_FOR[PASSWORD_RESET]
 
-FORGOTTEN_AT_ONCE = 1000
 
 # What each purpose proves. A code for an address that was replaced since proves nothing.
 _PROVES = {
@@ -72,14 +71,6 @@ def use(tx, purpose, code):
         raise BadCode
     database.delete_codes(tx, user.id, purpose)
     return user
-
-
-def forget_expired():
-    """Delete codes that have expired, in pieces: a statement has a second."""
-    forgotten = FORGOTTEN_AT_ONCE
-    while forgotten == FORGOTTEN_AT_ONCE:
-        with transaction() as tx:
-            forgotten = database.delete_expired_codes(tx, FORGOTTEN_AT_ONCE)
 
 
 def _find(tx, purpose, code):

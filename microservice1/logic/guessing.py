@@ -31,7 +31,6 @@ SLOTS = 2**17
 KNOWN_DAYS = 30
 KNOWN_ADDRESSES = 20  # of one user, the newest
 MOST_ENTRIES = 100  # of failed sign-ins in the audit log, for one hour
-FORGOTTEN_AT_ONCE = 1000
 
 log = logging.getLogger(__name__)
 
@@ -113,14 +112,6 @@ def seconds_to_wait(failures, free_tries):
     if failures < free_tries:
         return 0
     return min(LONGEST_WAIT_SECONDS, 2 ** min(failures - free_tries, 16))
-
-
-def forget_addresses():
-    """Forget the addresses of users who have not signed in from there for long."""
-    forgotten = FORGOTTEN_AT_ONCE
-    while forgotten == FORGOTTEN_AT_ONCE:
-        with transaction() as tx:
-            forgotten = database.delete_old_addresses(tx, days=KNOWN_DAYS, limit=FORGOTTEN_AT_ONCE)
 
 
 def enter_failed_sign_ins():

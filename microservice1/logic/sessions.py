@@ -106,19 +106,6 @@ def access_token_of(username):
         return _access_token(present(database.find_user_called(tx, username)))
 
 
-def forget_expired():
-    _in_pieces(database.delete_expired_sessions)
-    _in_pieces(database.delete_revocations, seconds=LISTED_SECONDS)
-
-
-def _in_pieces(delete, **which):
-    """A statement has a second, and there may be millions of rows."""
-    deleted = DELETED_AT_ONCE
-    while deleted == DELETED_AT_ONCE:
-        with transaction() as tx:
-            deleted = delete(tx, limit=DELETED_AT_ONCE, **which)
-
-
 def _open(tried, password_hash, refresh_token):
     """Store a session, and the hash of the password if it is a better one.
 

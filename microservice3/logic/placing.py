@@ -1,6 +1,6 @@
 """Placing an order."""
 
-from chassis import audit, idempotency, service, wire
+from chassis import audit, idempotency, rates, service, wire
 from chassis.database import Duplicate, transaction
 from chassis.errors import Forbidden
 from chassis.http import NeighbourUnavailable
@@ -14,13 +14,15 @@ def place(caller, *, items, redeem_points=0, user_id=None, reference=None, place
     """Take an order and try to bring it to its end. Returns it with its lines.
 
     The order is confirmed; or still pending, when Products has not answered: it ends by itself.
-    Raises OutOfStock, ProductNotFound, NotEnoughPoints, RedeemTooMuch, TotalTooLarge, UserNotFound
-    or ReferenceTaken, and then there is no order. caller: a chassis.tokens.Identity.
+    Raises OutOfStock, ProductNotFound, NotEnoughPoints, RedeemTooMuch, TotalTooLarge,
+    UserNotFound, ReferenceTaken or TooManyRequests, and then there is no order. caller: a
+    chassis.tokens.Identity.
     """
     _may_say_all_that(caller, items, user_id, placed_at)
     if user_id not in (None, caller.user_id) and clients.find_user(user_id) is None:
         raise UserNotFound
     order, lease = _accept(
+        caller,
         user_id=user_id or caller.user_id,
         items=items,
         redeem_points=redeem_points,
@@ -57,17 +59,19 @@ def _may_say_all_that(caller, items, user_id, placed_at):
         raise Forbidden("Only an administrator may set user_id, unit_price or placed_at")
 
 
-def _accept(*, user_id, items, redeem_points, reference, placed_at):
+def _accept(caller, *, user_id, items, redeem_points, reference, placed_at):
     """Write the order down, with word for the worker, so that nothing can be forgotten."""
+    settings = service.current().settings
     try:
         with transaction() as tx:
+            rates.count(tx, "orders", caller, settings.orders_per_minute)
             order = database.insert_order(
                 tx,
                 user_id=user_id,
                 requested=wire.dumps(items).decode(),
                 redeem_points=redeem_points,
                 reference=reference,
-                currency=service.current().settings.currency,
+                currency=settings.currency,
                 placed_at=placed_at,
             )
             idempotency.record(tx, order.id)

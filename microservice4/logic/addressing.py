@@ -13,6 +13,7 @@ LANE = "mail"
 
 USER_LEFT = "the user has been deleted"
 OVERTAKEN = "overtaken by later news of the same order"
+TOO_OLD = "it happened longer ago than notifications are kept"
 GOES_NOWHERE = "no e-mail is sent to addresses that end in .invalid"
 TOO_MANY = "an unconfirmed address gets no more e-mails than UNCONFIRMED_EMAILS_PER_DAY"
 

@@ -1,14 +1,17 @@
 """What the other services tell: who the users are, and what happened to them and their orders."""
 
-from chassis import context, inbox, wire
+from datetime import UTC, datetime, timedelta
+
+from chassis import context, inbox, service, wire
 from microservice4 import database
 from microservice4.logic.addressing import (
+    TOO_OLD,
     USER_LEFT,
     fate_by_contact,
     fate_of,
     send_if_addressed,
 )
-from microservice4.models import EMAILED, News
+from microservice4.models import EMAILED, Fate, News
 
 _OF_THE_CONTACT = {"username", "email", "email_confirmed", "full_name"}
 _IN_COLUMNS = {"recipient", "recipient_confirmed", "code"}  # a code must not outlive its e-mail
@@ -25,15 +28,15 @@ def receive(events):
 def _take_in(tx, event):
     contact = database.lock_contact(tx, event["data"]["user_id"])
     if event["type"] == "user.deleted":
-        _bury(tx, contact)
+        _bury(tx, contact, event["data"]["deleted_at"] or event["time"])
     elif event["type"].startswith("user."):
         contact = _learn(tx, contact, event["data"])
     if event["type"] in EMAILED:
         _notify(tx, contact, event)
 
 
-def _bury(tx, contact):
-    database.bury_contact(tx, contact.user_id)
+def _bury(tx, contact, deleted_at):
+    database.bury_contact(tx, contact.user_id, deleted_at)
     database.suppress_queued(tx, contact.user_id, USER_LEFT)
 
 
@@ -62,9 +65,23 @@ def _is_old_news(version, known):
     return version is not None and version < known
 
 
+def _is_too_old(event):
+    """True if the notification of the event, if there was one, may have been pruned already.
+
+    Such an event can only come from an outbox that was restored, or from a dead letter.
+    """
+    days = service.current().settings.notifications_kept_days
+    return days is not None and event["time"] < datetime.now(UTC) - timedelta(days=days)
+
+
+def _told(data):
+    left_out = _OF_THE_CONTACT | _IN_COLUMNS
+    return {name: fact for name, fact in data.items() if name not in left_out}
+
+
 def _notify(tx, contact, event):
     data = event["data"]
-    facts = {name: fact for name, fact in data.items() if name not in _OF_THE_CONTACT | _IN_COLUMNS}
+    facts = {} if contact.deleted else _told(data)
     order_id = data.get("order_id")
     news = News(
         user_id=contact.user_id,
@@ -79,7 +96,7 @@ def _notify(tx, contact, event):
         code=data.get("code"),
         code_expires_at=data.get("code_expires_at"),
     )
-    fate = fate_of(tx, news, contact)
+    fate = Fate("suppressed", TOO_OLD) if _is_too_old(event) else fate_of(tx, news, contact)
     notification_id = database.insert_notification(tx, news, fate)
     if notification_id is not None:  # else the inbox has forgotten the event, but we have not
         send_if_addressed(tx, notification_id, news, fate)

@@ -9,3 +9,13 @@ token_for() { in_service microservice1 python -m microservice1.commands token "$
 
 # create_admin USERNAME EMAIL: with the password on standard input; one who exists stays.
 create_admin() { in_service microservice1 python -m microservice1.commands create-admin "$1" "$2"; }
+
+# raise_versions SERVICE NUMBER: those that others compare; Notifications has only copies of others' versions.
+raise_versions() {
+  [[ $1 == microservice4 ]] || in_service "$1" python -m "$1.commands" raise-versions <<<"$2"
+}
+
+# prune SERVICE [--dry-run]: the audit log by the owner of its table, for a service may not delete from it.
+prune() {
+  in_service "$1" python -m "$1.prune" "${@:2}" && in_service_as_owner "$1" python -m chassis.prune "$@"
+}

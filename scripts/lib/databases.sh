@@ -9,7 +9,12 @@ readonly LOCK_TRIES=60
 
 # figures_of SERVICE: NAME VALUE, one a line. Nothing but numbers: bash would evaluate what else a service
 # that was broken into might print.
-figures_of() { in_service "$1" python -m chassis.figures "$1" | grep -xE '[a-z_]+ (0|[1-9][0-9]{0,14})'; }
+figures_of() {
+  {
+    in_service "$1" python -m chassis.figures "$1"
+    if [[ $1 == microservice4 ]]; then in_service "$1" python -m microservice4.commands figures; fi
+  } | grep -xE '[a-z_]+ (0|[1-9][0-9]{0,14})'
+}
 
 make_databases() {
   local service

@@ -215,7 +215,7 @@ make_migrations() {
 
 all_units() {
   local service
-  printf '%s\n' microservices.target microservices-backup.timer microservices-restore-drill.timer microservices-logs.timer
+  printf '%s\n' microservices.target microservices-{backup,restore-drill,logs,prune}.timer
   for service in "${SERVICES[@]}"; do units_of "$service"; done
 }
 

@@ -48,6 +48,9 @@ _settings_of() {
   setting PROMETHEUS_MULTIPROC_DIR "$VAR/metrics/$service"
   # glibc keeps a heap for each thread, which grows and is not given back: two for all are enough
   setting MALLOC_ARENA_MAX 2
+  # no limits for one customer, as there are none for an address
+  setting ORDERS_PER_MINUTE ""
+  setting EDITS_PER_MINUTE ""
   case $service in
     microservice2) setting IMAGES_DIR "$VAR/images" ;;
     microservice4) setting SMTP_URL "file://$(url_encoded "$VAR/mail")" ;;

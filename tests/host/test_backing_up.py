@@ -28,7 +28,8 @@ MENDED = "DROP TABLE loose, torn; ALTER TABLE order_history SET LOGGED"
 
 
 def test_installing_starts_the_timers_and_makes_a_first_backup(host):
-    for timer in ("microservices-backup.timer", "microservices-restore-drill.timer"):
+    for name in ("backup", "restore-drill", "prune"):
+        timer = f"microservices-{name}.timer"
         assert host.output("systemctl", "is-enabled", timer) == "enabled"
         assert host.output("systemctl", "is-active", timer) == "active"
     assert re.match(r"\d{8}-\d{6}F +full ", host.output("scripts/restore", "--list"))
@@ -123,6 +124,18 @@ def test_a_backup_that_never_gets_its_turn_has_failed(host):
     assert "is still being changed by process" in done.stdout
     assert "The last attempt at one has FAILED" in host.output("scripts/status")
     back_up(host)
+
+
+def test_the_timer_prunes_what_is_kept_no_longer(host):
+    rows(host, "microservice2", "INSERT INTO inbox VALUES ('old', now() - interval '31 days')")
+    log = ("journalctl", "--unit=microservices-prune", "--output=cat", "--no-pager")
+
+    host.run("systemctl", "start", "microservices-prune")
+
+    assert rows(host, "microservice2", "SELECT FROM inbox WHERE event_id = 'old'") == ""
+    said = host.output(*log)
+    for service in ("microservice1", "microservice2", "microservice3", "microservice4"):
+        assert re.search(rf"{service} +audit entries +kept for ever", said), said
 
 
 def test_every_unit_that_a_timer_starts_has_a_limit(host):

@@ -10,8 +10,7 @@ UNITS = [
     for number in range(1, 5)
 ]
 TIMED_UNITS = [
-    *("microservices-backup.service", "microservices-restore-drill.service"),
-    "microservices-logs.service",
+    f"microservices-{name}.service" for name in ("backup", "restore-drill", "logs", "prune")
 ]
 EXPOSURE = {**dict.fromkeys(UNITS, 1.0), **dict.fromkeys(TIMED_UNITS, 1.5), "nginx.service": 1.5}
 

@@ -5,6 +5,7 @@ from concurrent.futures import ThreadPoolExecutor
 import pytest
 
 from chassis import testing
+from microservice1.logic import retention
 from tests.service.service1.conftest import PASSWORD
 
 NEW = "countess@example.org"
@@ -309,10 +310,7 @@ class TestAskingAgain:
         assert rows("SELECT email FROM email_codes") == [("to9@example.org",)]
 
 
-def test_expired_codes_are_deleted_in_pieces(users, a_stranger, rows, monkeypatch):
-    from microservice1.logic import codes
-
-    monkeypatch.setattr(codes, "FORGOTTEN_AT_ONCE", 2)
+def test_expired_codes_are_deleted(users, a_stranger, rows):
     ada = a_stranger()
     rows(
         """
@@ -324,7 +322,7 @@ def test_expired_codes_are_deleted_in_pieces(users, a_stranger, rows, monkeypatc
     )
 
     with users.active():
-        codes.forget_expired()
+        retention.clean_up()
 
     assert rows("SELECT purpose FROM email_codes") == [("confirmation",)]
 

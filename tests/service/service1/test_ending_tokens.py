@@ -5,9 +5,11 @@ from concurrent.futures import ThreadPoolExecutor
 import pytest
 
 from chassis import testing
+from chassis.database import transaction
+from chassis.retention import AT_ONCE
 from chassis.revocations import Revocations
 from microservice1 import database
-from microservice1.logic import sessions
+from microservice1.logic import retention, sessions
 
 PASSWORD = "correct horse battery"
 NEW_PASSWORD = "a wholly new password"
@@ -169,7 +171,7 @@ def test_a_revocation_is_listed_for_longer_than_any_token_lasts(
     rows("UPDATE revocations SET revoked_at = revoked_at - interval '60 s'")
     assert orders_service.get("/internal/revocations").json["epochs"] == {}
     with users.active():
-        sessions.forget_expired()
+        retention.clean_up()
     assert rows("SELECT count(*) FROM revocations") == [(0,)]
 
 
@@ -247,22 +249,18 @@ def test_each_sign_in_deletes_a_piece_of_what_is_too_many(crowded, session, rows
     assert rows("SELECT count(*) FROM sessions") == [(left,)]
 
 
-def test_expired_sessions_are_deleted_in_pieces(users, crowded, session, rows, monkeypatch):
+def test_expired_sessions_are_deleted_in_pieces(users, crowded, session, rows):
+    """A statement has a second: so many that one takes no more than that."""
     rows("UPDATE sessions SET expires_at = now()")
     session(crowded.username)
-    pieces = []
-    delete = database.delete_expired_sessions
-    monkeypatch.setattr(
-        database,
-        "delete_expired_sessions",
-        lambda *a, **b: pieces.append(delete(*a, **b)) or pieces[-1],
-    )
+    expired = rows("SELECT count(*) FROM sessions WHERE expires_at <= now()")[0][0]
 
     with users.active():
-        sessions.forget_expired()
+        with transaction() as tx:
+            assert database.SESSIONS.delete_due(tx, "0 seconds") == AT_ONCE < expired
+        retention.clean_up()
 
     assert rows("SELECT count(*) FROM sessions") == [(1,)]
-    assert pieces == [sessions.DELETED_AT_ONCE, MANY_SESSIONS + 1 - 2 * sessions.DELETED_AT_ONCE]
 
 
 def test_a_refresh_at_the_moment_of_the_change_leaves_no_valid_session(

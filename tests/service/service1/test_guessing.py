@@ -5,7 +5,7 @@ from concurrent.futures import ThreadPoolExecutor
 import pytest
 
 from chassis import testing
-from microservice1.logic import guessing, passwords
+from microservice1.logic import guessing, passwords, retention
 
 PASSWORD = "correct horse battery"
 NEW_PASSWORD = "a wholly new password"
@@ -150,7 +150,7 @@ def test_old_addresses_are_forgotten(users, ada, try_from, rows):
     )
 
     with users.active():
-        guessing.forget_addresses()
+        retention.clean_up()
 
     assert rows("SELECT count(*) FROM known_addresses") == [(1,)]
 

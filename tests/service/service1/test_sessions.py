@@ -8,7 +8,7 @@ import pytest
 from argon2 import PasswordHasher
 
 from chassis import testing
-from microservice1.logic import passwords, sessions
+from microservice1.logic import passwords, retention
 
 PASSWORD = "correct horse battery"
 
@@ -440,7 +440,7 @@ def test_housekeeping_forgets_expired_tokens_only(users, ada, session, refresh, 
     kept = session("ada").refresh_token
 
     with users.active():
-        sessions.forget_expired()
+        retention.clean_up()
 
     assert rows("SELECT count(*) FROM sessions") == [(1,)]
     assert refresh(kept).status_code == 200

@@ -7,8 +7,8 @@ import pytest
 
 from chassis import idempotency, testing
 from chassis.database import transaction
-from chassis.worker import Worker
 from microservice2 import database
+from microservice2.logic import retention
 
 LAMP = {"sku": "LAMP", "name": "Desk lamp", "category": "Light", "price": 29.9, "stock": 10}
 KEY = {"Idempotency-Key": "k-1"}
@@ -318,7 +318,7 @@ def test_keys_are_forgotten_after_a_day(enter, a_product, rows, keys_stored, fre
     service = app.wsgi_app._service
 
     with service.active():
-        Worker(service, {})._keep_house()
+        retention.clean_up()
 
     assert keys_stored() == 1
     assert enter(lamp, key="new").headers["Idempotency-Replayed"] == "true"

@@ -101,7 +101,7 @@ def tell(users_service, orders_service):
     """Returns a function: tell the service what happened, as its neighbours do."""
     numbers = count(1)
 
-    def tell(event_type, *, id=None, headers=None, **data):
+    def tell(event_type, *, id=None, time=None, headers=None, **data):
         caller = users_service if event_type.startswith("user.") else orders_service
         event = {
             "specversion": "1.0",
@@ -109,7 +109,7 @@ def tell(users_service, orders_service):
             "source": "/microservice",
             "type": event_type,
             "subject": "subject/1",
-            "time": "2026-01-31T09:30:00Z",
+            "time": time or "2026-01-31T09:30:00Z",
             "data": data,
         }
         return caller.post(

@@ -1,0 +1,41 @@
+"""What an operator does at a terminal, with the settings of this service in the environment.
+
+    python -m microservice4.commands figures
+
+It exits with 1 and a sentence on standard error when it cannot do it.
+"""
+
+import argparse
+import sys
+
+from chassis import settings
+from chassis.errors import Problem
+from chassis.service import Service
+from microservice4.logic import watching
+
+
+def figures():
+    """Print NAME VALUE, one a line, whole numbers."""
+    found = watching.without_contact()
+    print("without_contact", found.count)
+    print("without_contact_oldest_seconds", found.oldest_seconds)
+
+
+COMMANDS = {"figures": figures}
+
+
+def main():
+    parser = argparse.ArgumentParser(
+        prog="microservice4.commands", description="What an operator does at a terminal."
+    )
+    parser.add_argument("command", choices=COMMANDS)
+    arguments = parser.parse_args()
+    try:
+        with Service(settings.load("microservice4")).active():
+            COMMANDS[arguments.command]()
+    except (Problem, settings.SettingsError) as error:
+        sys.exit(str(error))
+
+
+if __name__ == "__main__":
+    main()
