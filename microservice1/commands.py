@@ -3,6 +3,8 @@
     python -m microservice1.commands create-admin USERNAME EMAIL < file-with-the-password
     python -m microservice1.commands token USERNAME
     python -m microservice1.commands has-admin
+    python -m microservice1.commands settle < lines-that-begin-with-user/7-or-user/7/deleted
+    python -m microservice1.commands raise-versions < by-how-many
 
 They exit with 1 and a sentence on standard error when they cannot do it.
 """
@@ -17,7 +19,8 @@ from chassis import settings
 from chassis.errors import NotFound, Problem
 from chassis.service import Service
 from chassis.tokens import Identity
-from microservice1.logic import accounts, registering, sessions
+from microservice1.errors import LastAdmin
+from microservice1.logic import accounts, registering, sessions, settling
 from microservice1.schemas import NewUser
 
 # Who can read the service's settings and keys can do what an administrator can.
@@ -49,6 +52,34 @@ def has_admin():
     print("yes" if accounts.has_admin() else "no")
 
 
+def settle():
+    """Make Notifications agree about the users on standard input.
+
+    A line is user/7, to announce, or user/7/deleted, for one whose deletion is to be done again.
+    """
+    failed, announced = False, []
+    for line in sys.stdin:
+        _, user_id, *deleted = line.strip().split("/")
+        if not deleted:
+            announced.append(int(user_id))
+            continue
+        try:
+            settling.delete_again(int(user_id))
+            print(f"user {user_id} had been deleted: is deleted again")
+        except LastAdmin as error:
+            print(f"user {user_id} had been deleted: {error.detail}")
+            failed = True
+    settling.announce_again(announced)
+    for user_id in announced:
+        print(f"user {user_id} is announced to Notifications")
+    sys.exit(failed)
+
+
+def raise_versions():
+    """Raise the versions of all users, after the database was restored."""
+    settling.raise_versions(int(sys.stdin.readline()))
+
+
 def main():
     arguments = vars(_parser().parse_args())
     command = arguments.pop("command")
@@ -70,6 +101,8 @@ def _parser():
         (create_admin, "username", "email"),
         (token, "username"),
         (has_admin,),
+        (settle,),
+        (raise_versions,),
     ):
         subparser = commands.add_parser(
             command.__name__.replace("_", "-"), help=command.__doc__, description=command.__doc__

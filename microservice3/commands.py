@@ -2,6 +2,7 @@
 
     python -m microservice3.commands settle < numbers-of-orders-one-a-line
     python -m microservice3.commands has-orders
+    python -m microservice3.commands raise-versions < by-how-many
 
 They exit with 1 if an order cannot be settled, and with a sentence on standard error.
 """
@@ -33,7 +34,12 @@ def has_orders():
     print("yes" if reading.has_orders() else "no")
 
 
-COMMANDS = {"settle": settle, "has-orders": has_orders}
+def raise_versions():
+    """Raise the versions of orders that may still change, after the database was restored."""
+    settling.raise_versions(int(sys.stdin.readline()))
+
+
+COMMANDS = {"settle": settle, "has-orders": has_orders, "raise-versions": raise_versions}
 
 
 def main():

@@ -27,3 +27,18 @@ def announce(tx, event_type, user, **facts):
         },
         to=["microservice4"],
     )
+
+
+def announce_deletion(tx, user_id, deleted):
+    """Record that a user does not exist. deleted: a DeletedUser, None if nothing more is known."""
+    outbox.publish(
+        tx,
+        "user.deleted",
+        subject=f"user/{user_id}",
+        data={
+            "user_id": user_id,
+            "version": deleted and deleted.version,
+            "deleted_at": deleted and deleted.deleted_at,
+        },
+        to=["microservice4"],
+    )

@@ -12,6 +12,7 @@ from microservice3.logic import saga
 COUNTING = ("microservice1", "microservice2")  # customers are not told again what they know
 STANDING = ("confirmed", "shipped", "delivered")
 FALLEN = ("cancelled", "refused")
+RAISED_AT_ONCE = 1000
 
 
 def settle(order_id):
@@ -65,3 +66,14 @@ def _cancel(order, refusal):
 def _tell_again(event, order):
     with transaction() as tx:
         saga.publish(tx, event, order, saga.lines_of(tx, order), COUNTING)
+
+
+def raise_versions(by):
+    """Raise the versions of orders that may still change, in pieces.
+
+    So no version is given out again that a customer or Notifications has seen before the restore.
+    """
+    last = 0
+    while last is not None:
+        with transaction() as tx:
+            last = database.raise_versions(tx, after=last, by=by, most=RAISED_AT_ONCE)

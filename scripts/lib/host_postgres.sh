@@ -52,6 +52,7 @@ SQL
     _tables_of microservice1
     _tables_of microservice2
     _tables_of microservice3
+    _tables_of microservice4
     cat "$CHECKOUT/scripts/lib/promises.sql"
   } | PGPASSWORD=$password _psql "$PROMISES" "$PROMISES" --tuples-only --no-align --field-separator=' ' --pset=null=-
   forget_promises

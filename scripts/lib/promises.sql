@@ -66,3 +66,28 @@ SELECT NULL, format('product %s: %s entered, %s left, %s held', id, entered, sto
                coalesce((SELECT sum(quantity) FROM held WHERE product_id = products.id), 0) AS quantity
           FROM microservice2.products) AS stocks
  WHERE entered <> stock + quantity;
+
+-- Notifications knows each user as Users does, once its events have arrived.
+CREATE VIEW announced AS
+SELECT subject FROM microservice1.outbox WHERE state = 'waiting';
+
+SELECT 'user/' || id, format('user %s: Notifications has no address, or another one', id)
+  FROM microservice1.users LEFT JOIN microservice4.contacts ON user_id = id
+ WHERE deleted IS NOT TRUE
+   AND (users.username, users.email, users.email_confirmed, users.full_name)
+       IS DISTINCT FROM
+       (contacts.username, contacts.email, contacts.email_confirmed, contacts.full_name)
+   AND 'user/' || id NOT IN (SELECT subject FROM announced);
+
+-- One who was deleted stays so, everywhere.
+SELECT 'user/' || id || '/deleted', format('user %s was deleted, and is back', id)
+  FROM microservice1.users JOIN microservice4.contacts ON user_id = id
+ WHERE deleted;
+
+SELECT 'user/' || user_id, format('user %s does not exist, and Notifications does not know of it', user_id)
+  FROM (SELECT user_id FROM microservice4.contacts WHERE NOT deleted
+         UNION
+        SELECT user_id FROM microservice1.deleted_users
+         WHERE user_id NOT IN (SELECT user_id FROM microservice4.contacts)) AS known
+ WHERE user_id NOT IN (SELECT id FROM microservice1.users)
+   AND 'user/' || user_id NOT IN (SELECT subject FROM announced);

@@ -2,7 +2,7 @@
 # what was there stays.
 # shellcheck shell=bash disable=SC2153,SC2154    # stamp is of scripts/restore
 
-readonly FORGOTTEN_IDS=1000000    # that a restored database leaves out: see skip_ids
+readonly FORGOTTEN_IDS=1000000    # that a restored database leaves out, of versions too: see skip_ids
 
 # ---- the whole cluster
 
@@ -53,6 +53,7 @@ bring_up_to_date() {
   make_databases
   for one in "${SERVICES[@]}"; do skip_ids "$one" "$one"; done
   for one in "${SERVICES[@]}"; do migrate "$one"; done
+  for one in "${SERVICES[@]}"; do raise_versions "$one" "$FORGOTTEN_IDS"; done
 }
 
 # skip_ids SERVICE DATABASE: tokens, e-mails, and the other services may speak of what it has forgotten; so no

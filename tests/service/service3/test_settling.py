@@ -2,45 +2,16 @@
 
 import pytest
 
-from chassis import testing
 from microservice3.errors import InvalidTransition
 from microservice3.logic import settling
-
-REMEMBER = """
-    DO $$
-    DECLARE
-        name text;
-    BEGIN
-        CREATE SCHEMA kept;
-        FOR name IN SELECT tablename FROM pg_tables WHERE schemaname = 'public' LOOP
-            EXECUTE 'CREATE TABLE kept.' || name || ' AS TABLE public.' || name;
-        END LOOP;
-    END $$
-"""
-RESTORE = """
-    DO $$
-    DECLARE
-        name text;
-    BEGIN
-        SET LOCAL session_replication_role = replica;  -- neither foreign keys nor triggers
-        FOR name IN SELECT tablename FROM pg_tables WHERE schemaname = 'kept' LOOP
-            EXECUTE 'DELETE FROM public.' || name;
-            EXECUTE 'INSERT INTO public.' || name || ' OVERRIDING SYSTEM VALUE TABLE kept.' || name;
-        END LOOP;
-        DROP SCHEMA kept CASCADE;
-    END $$
-"""
+from tests.restoring import remember
 
 
 @pytest.fixture
 def moment(databases):
     """Returns a function that remembers a service's rows, and returns one that restores them."""
 
-    def remember(name):
-        testing.query(databases(name), REMEMBER)
-        return lambda: testing.query(databases(name), RESTORE)
-
-    return remember
+    return lambda name: remember(databases(name))
 
 
 @pytest.fixture
