@@ -228,8 +228,8 @@ def test_a_second_run_after_a_prune_changes_nothing(imported, stack):
     for table, moment in (("idempotency_keys", "created_at"), ("inbox", "received_at")):
         for service in range(1, 5):
             age = f"UPDATE {table} SET {moment} = {moment} - interval '31 days'"
-            arguments = (f"microservice{service}", "--command", age)
-            stack.function("as_superuser", *arguments)
+            name = f"microservice{service}"
+            stack.function("as_owner", name, name, "--command", age)
     counted = stack.script("prune", "--dry-run").stdout
     pruned = stack.script("prune").stdout
 
