@@ -4,6 +4,7 @@ import contextlib
 import csv
 import os
 import random
+import re
 import signal
 import socket
 import subprocess
@@ -220,6 +221,21 @@ def test_other_trade_under_the_same_references_and_days_does_not_disturb_it(impo
     }
     admin.ask("POST", "/api/service3/orders", json=body)
 
+    assert_nothing_new(imported.run())
+
+
+def test_a_second_run_after_a_prune_changes_nothing(imported, stack):
+    for table, moment in (("idempotency_keys", "created_at"), ("inbox", "received_at")):
+        for service in range(1, 5):
+            age = f"UPDATE {table} SET {moment} = {moment} - interval '31 days'"
+            name = f"microservice{service}"
+            stack.function("as_owner", name, name, "--command", age)
+    counted = stack.script("prune", "--dry-run").stdout
+    pruned = stack.script("prune").stdout
+
+    assert re.search(r"microservice4 +ids of events +30 days +[1-9][\d,]* due", counted)
+    assert re.search(r"microservice4 +ids of events +30 days +[1-9][\d,]* pruned", pruned)
+    assert len(re.findall(r"audit entries +kept for ever", pruned)) == 4  # asked as their owner
     assert_nothing_new(imported.run())
 
 
