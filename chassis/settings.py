@@ -1,6 +1,7 @@
 """Settings come from the environment, are read here and nowhere else, and are complete or refused.
 
-A secret is never in a variable: `NAME_FILE` names the file that holds it.
+A secret is in a file that `NAME_FILE` names, never in a variable. The exception is SMTP_URL, which
+may hold the password for the mail server.
 """
 
 import re
