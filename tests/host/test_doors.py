@@ -180,12 +180,22 @@ def test_nginx_that_was_killed_listens_again(host):
 
 
 def test_a_service_sees_nothing_that_nginxs_user_can_write(host, in_sandbox):
-    writable = host.output("setpriv", "--reuid=www-data", "--clear-groups", "sh", "-c", WRITABLE)
+    writable = host.output(
+        "setpriv", "--reuid=www-data", "--regid=www-data", "--clear-groups", "sh", "-c", WRITABLE
+    )
     places = {*writable.split(), *SHARED}
     assert any(place.startswith("/var/lib/nginx") for place in places)
     own = []
     for place in SHARED:  # a file of Nginx's user in each of them, if it may write there
-        host.run("setpriv", "--reuid=www-data", "touch", f"{place}/evil.py", check=False)
+        host.run(
+            "setpriv",
+            "--reuid=www-data",
+            "--regid=www-data",
+            "--clear-groups",
+            "touch",
+            f"{place}/evil.py",
+            check=False,
+        )
         own.append(f"{place}/evil.py")
     files = [place for place in places if place not in SHARED]
 

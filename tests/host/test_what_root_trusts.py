@@ -159,7 +159,7 @@ def test_a_migration_runs_as_nobody_else_and_a_service_never_has_its_password(ho
         shown = "id -u; env | grep -o '^[A-Z_]*_FILE' | sort"
         ran = in_library(host, f"in_service_as_owner {service} sh -c {shown!r}").stdout.split()
 
-        assert ran[1:] == ["DATABASE_OWNER_PASSWORD_FILE", "JWKS_FILE"]
+        assert ran[1:] == ["DATABASE_OWNER_PASSWORD_FILE", "JWKS_FILE", "REVOCATIONS_FILE"]
         assert ran[0] not in {"0", host.output("id", "-u", service)}
         password = ("runuser", "-u", service, "--", "cat", f"{SECRETS}/{service}.owner")
         assert "Permission denied" in host.run(*password, check=False).stdout
