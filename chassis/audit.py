@@ -16,7 +16,7 @@ from datetime import datetime
 from chassis import context, retention
 from chassis.pagination import count_of
 
-ROWS = retention.Rows("audit_entries", key="at, id", moment="at")
+ROWS = retention.Rows("audit_entries", moment="at")
 
 _MATCHING = """
        WHERE (%(actor)s::text IS NULL OR actor = %(actor)s)

@@ -22,7 +22,7 @@ from chassis.errors import Conflict, Problem
 LARGEST_ANSWER_BYTES = 64 * 1024
 RETENTION = retention.Rule(
     "idempotency keys",
-    retention.Rows("idempotency_keys", key="scope", moment="created_at"),
+    retention.Rows("idempotency_keys", moment="created_at"),
     retention.always("24 hours"),
 )
 

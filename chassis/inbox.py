@@ -10,7 +10,7 @@ from chassis.database import transaction
 
 RETENTION = retention.Rule(
     "ids of events",
-    retention.Rows("inbox", key="event_id", moment="received_at"),
+    retention.Rows("inbox", moment="received_at"),
     retention.always("30 days"),
 )
 

@@ -14,7 +14,7 @@ from chassis.errors import TooManyRequests
 
 RETENTION = retention.Rule(
     "counts of requests",
-    retention.Rows("request_counts", key="action, user_id", moment="began_at"),
+    retention.Rows("request_counts", moment="began_at"),
     retention.always("1 minute"),
 )
 

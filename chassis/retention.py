@@ -20,12 +20,10 @@ _PROGRESS_SECONDS = 1.0
 class Rows:
     """The rows of a table that satisfy a condition, by age. All fields are SQL of the author's.
 
-    key: the columns of the primary key. moment: the column that the age is counted from; an index
-    must lead to the oldest rows.
+    moment: the column that the age is counted from; an index must lead to the oldest rows.
     """
 
     table: str
-    key: str
     moment: str
     condition: str = "true"
 
@@ -34,18 +32,22 @@ class Rows:
         return tx.value(f"SELECT count(*) FROM {self.table} WHERE {self._due()}", kept=kept)
 
     def delete_due(self, tx, kept):
-        """Delete up to AT_ONCE of the rows older than `kept`. Returns how many, 0 at the end."""
+        """Delete up to AT_ONCE of the rows older than `kept`. Returns how many, 0 at the end.
+
+        The rows are chosen once, as an array. Without statistics, as after a sudden growth, the
+        planner would choose them again for each row of the table in `IN (SELECT ... LIMIT ...)`.
+        """
         return tx.run(
             f"""
             DELETE FROM {self.table}
-             WHERE ({self.key}) IN (
-                       SELECT {self.key}
+             WHERE ctid = ANY(ARRAY(
+                       SELECT ctid
                          FROM {self.table}
                         WHERE {self._due()}
                         ORDER BY {self.moment}
                         LIMIT %(limit)s
                           FOR UPDATE SKIP LOCKED
-                   )
+                   ))
             """,
             kept=kept,
             limit=AT_ONCE,

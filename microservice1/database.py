@@ -18,10 +18,10 @@ _USER = """
           token_epoch, points, points_balance, status, version, created_at, updated_at
 """
 
-SESSIONS = Rows("sessions", key="id", moment="expires_at")
-REVOCATIONS = Rows("revocations", key="user_id", moment="revoked_at")
-KNOWN_ADDRESSES = Rows("known_addresses", key="user_id, address", moment="seen_at")
-CODES = Rows("email_codes", key="code_hash", moment="expires_at")
+SESSIONS = Rows("sessions", moment="expires_at")
+REVOCATIONS = Rows("revocations", moment="revoked_at")
+KNOWN_ADDRESSES = Rows("known_addresses", moment="seen_at")
+CODES = Rows("email_codes", moment="expires_at")
 
 _CODE = "user_id, purpose, email, expires_at"
 
@@ -245,13 +245,13 @@ def raise_versions(tx, *, after, by, most):
           WITH raised AS (
                       UPDATE users
                          SET version = version + %(by)s
-                       WHERE id IN (
+                       WHERE id = ANY(ARRAY(
                                  SELECT id
                                    FROM users
                                   WHERE id > %(after)s
                                   ORDER BY id
                                   LIMIT %(most)s
-                             )
+                             ))
                    RETURNING id
                )
         SELECT max(id)
@@ -422,14 +422,14 @@ def delete_sessions_of(tx, user_id, *, but_newest, limit):
     tx.queue(
         """
         DELETE FROM sessions
-         WHERE id IN (
+         WHERE id = ANY(ARRAY(
                    SELECT id
                      FROM sessions
                     WHERE user_id = %(user_id)s
                     ORDER BY id DESC
                    OFFSET %(but_newest)s
                     LIMIT %(limit)s
-               )
+               ))
         """,
         user_id=user_id,
         but_newest=but_newest,

@@ -224,13 +224,13 @@ def raise_versions(tx, *, after, by, most):
           WITH raised AS (
                       UPDATE products
                          SET version = version + %(by)s
-                       WHERE id IN (
+                       WHERE id = ANY(ARRAY(
                                  SELECT id
                                    FROM products
                                   WHERE id > %(after)s
                                   ORDER BY id
                                   LIMIT %(most)s
-                             )
+                             ))
                    RETURNING id
                )
         SELECT max(id)

@@ -225,14 +225,14 @@ def raise_versions(tx, *, after, by, most):
           WITH raised AS (
                       UPDATE orders
                          SET version = version + %(by)s
-                       WHERE id IN (
+                       WHERE id = ANY(ARRAY(
                                  SELECT id
                                    FROM orders
                                   WHERE id > %(after)s
                                     AND state NOT IN ('delivered', 'cancelled', 'refused')
                                   ORDER BY id
                                   LIMIT %(most)s
-                             )
+                             ))
                    RETURNING id
                )
         SELECT max(id)
@@ -389,13 +389,13 @@ def fold_sales(tx, most):
         """
           WITH taken AS (
                       DELETE FROM sales_changes
-                       WHERE id IN (
+                       WHERE id = ANY(ARRAY(
                                  SELECT id
                                    FROM sales_changes
                                   ORDER BY id
                                   LIMIT %(most)s
                                     FOR UPDATE SKIP LOCKED
-                             )
+                             ))
                    RETURNING date, orders, units, revenue
                ),
                added AS (

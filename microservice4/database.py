@@ -7,7 +7,7 @@ from chassis.pagination import MOST_COUNTED, count_of
 from microservice4.models import Contact, Notification, WithoutContact
 
 SENT, FAILED, SUPPRESSED = (
-    retention.Rows("notifications", key="id", moment="created_at", condition=f"status = '{status}'")
+    retention.Rows("notifications", moment="created_at", condition=f"status = '{status}'")
     for status in ("sent", "failed", "suppressed")
 )
 
@@ -376,7 +376,7 @@ class _LettersOfDeletedUsers:
             """
             UPDATE notifications
                SET facts = '{}', recipient = NULL, subject = NULL, body = NULL
-             WHERE id IN (
+             WHERE id = ANY(ARRAY(
                        SELECT id
                          FROM notifications
                         WHERE user_id = %(user_id)s
@@ -385,7 +385,7 @@ class _LettersOfDeletedUsers:
                                   OR num_nonnulls(recipient, subject, body) > 0
                               )
                         LIMIT %(limit)s
-                   )
+                   ))
             """,
             user_id=user_id,
             limit=retention.AT_ONCE,

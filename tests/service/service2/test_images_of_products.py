@@ -283,14 +283,14 @@ def test_of_two_who_expect_the_same_one_is_refused(admin, lamp):
 def test_a_database_that_is_away_changes_no_image(admin, lamp, files, app, _services):
     put(admin, lamp)
     pool = _services(app.name).database
-    url = pool._arguments["dsn"]
+    host = pool._arguments["host"]
     pool.close()
-    pool._arguments["dsn"] = "postgresql:///gone?host=/nowhere"
+    pool._arguments["host"] = "/nowhere"
     try:
         assert_problem(put(admin, lamp, JPEG), 503, "unavailable")
         assert_problem(delete(admin, lamp), 503, "unavailable")
     finally:
-        pool._arguments["dsn"] = url
+        pool._arguments["host"] = host
     assert files() == {"1.png": PNG}
 
 

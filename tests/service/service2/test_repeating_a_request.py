@@ -303,7 +303,7 @@ def test_a_mistake_of_ours_is_not_stored(monkeypatch, enter, a_product, keys_sto
     assert rows("SELECT stock FROM products") == [(10,)]
 
 
-def test_keys_are_forgotten_after_a_day(enter, a_product, rows, keys_stored, fresh_service, app):
+def test_keys_are_forgotten_after_a_day(enter, a_product, rows, keys_stored, app, _services):
     lamp = a_product(stock=10)
     enter(lamp, key="old")
     rows("UPDATE idempotency_keys SET created_at = now() - interval '25 hours'")
@@ -315,9 +315,8 @@ def test_keys_are_forgotten_after_a_day(enter, a_product, rows, keys_stored, fre
         """
     )
     enter(lamp, key="new")
-    service = app.wsgi_app._service
 
-    with service.active():
+    with _services(app.name).active():
         retention.clean_up()
 
     assert keys_stored() == 1
