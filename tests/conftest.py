@@ -14,7 +14,11 @@ from hypothesis import settings
 from chassis import testing
 from chassis.guard import guards
 from chassis.settings import with_role
-from tests.stack import admin_token, stack  # noqa: F401 - fixtures: one stack for all tests
+from tests.stack import (  # noqa: F401 - fixtures: one stack for all tests
+    _fresh_admin_token,
+    admin_token,
+    stack,
+)
 
 ROOT = Path(__file__).resolve().parent.parent
 

@@ -5,6 +5,7 @@ import shutil
 import socket
 import subprocess
 import tempfile
+import time
 from contextlib import contextmanager
 from dataclasses import dataclass
 from pathlib import Path
@@ -13,6 +14,7 @@ import pytest
 import requests
 
 ROOT = Path(__file__).resolve().parents[1]
+TOKEN_RENEWED_SECONDS = 300  # of the 600 that a token lasts, which are fewer than all tests take
 
 _WITH_LIBRARY = """
 source "$1/scripts/lib/common.sh"
@@ -93,8 +95,21 @@ def stack():
 
 
 @pytest.fixture(scope="session")
-def admin_token(stack):
-    return stack.admin_token()
+def _fresh_admin_token(stack):
+    """Returns a function that gives a token of an administrator which outlasts any test."""
+    made = []  # the token, and when it was made
+
+    def token():
+        if not made or time.monotonic() - made[1] > TOKEN_RENEWED_SECONDS:
+            made[:] = stack.admin_token(), time.monotonic()
+        return made[0]
+
+    return token
+
+
+@pytest.fixture
+def admin_token(_fresh_admin_token):
+    return _fresh_admin_token()
 
 
 def free_ports(count):

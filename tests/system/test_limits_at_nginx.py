@@ -240,7 +240,10 @@ def flood(door, request, seconds):
     return answers
 
 
-def test_logins_of_one_address_are_paced_and_wait_at_nginx(door, echo):
+def test_logins_of_one_address_are_paced_and_wait_at_nginx(tmp_path):
+    door = FrontDoor(tmp_path, {"burst=150;": "burst=30;"})
+    door.start()
+    echo = Echo(door.sockets / "microservice1.sock")
     began = time.monotonic()
     with concurrent.futures.ThreadPoolExecutor(80) as pool:
         asked = [pool.submit(door.ask, "POST", LOGIN) for _ in range(80)]
@@ -249,6 +252,8 @@ def test_logins_of_one_address_are_paced_and_wait_at_nginx(door, echo):
         assert not all(login.done() for login in asked)
         answers = [login.result() for login in asked]
     seconds = time.monotonic() - began
+    echo.close()
+    door.stop()
 
     found = statuses(answers)
     assert found.keys() == {200, 429}

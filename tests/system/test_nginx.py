@@ -147,8 +147,12 @@ def test_a_service_that_comes_back_is_served_at_once(door):
 
 
 def assert_faultless(configuration):
-    """One check is left out: open_file_cache would go on serving an image that was replaced."""
-    gixy = [sys.executable, "-m", "gixy", "--skips", "try_files_is_evil_too"]
+    """Two checks are left out.
+
+    open_file_cache would go on serving an image that was replaced. And no target has a host name
+    that could be resolved again: variables name upstreams, which are unix sockets.
+    """
+    gixy = [sys.executable, "-m", "gixy", "--skips", "try_files_is_evil_too,missing_resolver"]
     done = subprocess.run([*gixy, configuration], capture_output=True, text=True)
 
     assert done.returncode == 0, done.stdout + done.stderr
