@@ -221,7 +221,7 @@ def test_a_share_of_the_refused_requests_is_logged(tmp_path):
 def test_every_request_of_the_host_itself_is_logged(door):
     answers = flood(door, FLOODS["400"].encode(), seconds=0.2)
 
-    assert door.log.read_text().count('"status":400') >= answers
+    wait_for(lambda: door.log.read_text().count('"status":400') >= answers)
 
 
 def flood(door, request, seconds):
