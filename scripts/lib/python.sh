@@ -56,7 +56,7 @@ _install_service_packages() {
 
 _make_venv() {
   # one of another Python (the system was upgraded), or half of one, is made anew
-  if [[ $("$VENV/bin/python" -VV 2>/dev/null) != "$("$SYSTEM_PYTHON" -VV)" ]] || ! "$VENV/bin/python" -c 'import pip' 2>/dev/null; then
+  if [[ $("$VENV/bin/python" -VV 2>/dev/null) != "$("$SYSTEM_PYTHON" -VV)" ]] || ! "$VENV/bin/python" -m pip --version >/dev/null 2>&1; then
     "$SYSTEM_PYTHON" -m venv --clear "$VENV"
   fi
 }

@@ -147,6 +147,9 @@ def test_one_service_goes_back_alone(host):
 
     assert rows(host, "microservice4", TOLD) == before
     assert later in orders(host)
+    forgotten = "Notifications has no address, or another one"
+    assert forgotten in host.run("scripts/restore-drill", check=False).stdout
+    assert forgotten in host.output("scripts/settle")
     host.run("scripts/restore-drill")
     assert trade(host)
 
@@ -202,6 +205,8 @@ def test_one_database_can_be_taken_along_and_put_back(host):
     host.run("scripts/restore", "--yes", re.search(r"scripts/restore (\S+)", said)[1])
 
     assert rows(host, "microservice4", TOLD) == before
+    host.run("scripts/settle")
+    assert "The services agree" in host.output("scripts/settle", "--dry-run")
     assert trade(host)
 
 
