@@ -12,7 +12,7 @@ import time
 from chassis import bodies, context, listener, metrics, wire
 
 # Clients give up after 10 s, a request may take 5 s, and people lose patience sooner.
-WAIT_SECONDS = 1.0
+WAIT_SECONDS = 1.5
 # A queue that stands for less is not overload: a restart, or a virtual machine that was paused.
 STANDING_SECONDS = 2.0
 

@@ -7,7 +7,9 @@ import pytest
 from tests.service.costs import seconds_of, seconds_of_parsing
 
 LINE = {"product_id": 1, "quantity": 1}
-TIMES_PARSING = 2
+TIMES_PARSING = (
+    3  # lines of unknown fields cost 2.1 times on a busy machine; without limits, 28 times
+)
 
 
 @pytest.fixture
