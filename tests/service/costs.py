@@ -7,6 +7,8 @@ from flask import Flask, request
 
 from chassis import wire
 
+SLACK_SECONDS = 0.005  # a ratio of what takes a millisecond or two tells of the machine
+
 
 def seconds_of(action, tries=15):
     """Return the CPU seconds of the action, the least of some tries: the machine is shared."""
