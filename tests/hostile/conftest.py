@@ -52,7 +52,12 @@ def _mistakes(stack):
     ]
 
 
+@pytest.fixture(scope="module")
+def unregistered_admin(stack):
+    """A token of an administrator whose account no other test can change, because there is none."""
+    return testing.user_token(stack.var / "keys", 10**15, "admin")
+
+
 @pytest.fixture
-def admin_header(stack):
-    """The header of an administrator, who need not be registered."""
-    return f"Authorization: Bearer {testing.user_token(stack.var / 'keys', 1, 'admin')}"
+def admin_header(unregistered_admin):
+    return f"Authorization: Bearer {unregistered_admin}"

@@ -20,10 +20,10 @@ SCRIPT = b"<script>alert(1)</script>"
 
 
 @pytest.fixture(scope="module")
-def lamp(stack):
+def lamp(stack, unregistered_admin):
     """The path of the image of a product that has none."""
     body = {"sku": os.urandom(8).hex(), "name": "Lamp", "category": "Light", "price": 1, "stock": 1}
-    answer = stack.call("POST", "/api/service2/products", token=stack.admin_token(), json=body)
+    answer = stack.call("POST", "/api/service2/products", token=unregistered_admin, json=body)
     return f"/api/service2/products/{answer.json()['id']}/image"
 
 
