@@ -38,7 +38,7 @@ class DeadLetterView(Schema):
 
 
 class Message(AnyJson):
-    """What was to be delivered, without the code that an event may take to its user."""
+    """Return the message without the single-use code that an event may carry."""
 
     def _serialize(self, value, attr, obj, **kwargs):
         data = value.get("data") if isinstance(value, dict) else None

@@ -151,7 +151,7 @@ def _answer_of(work):
 
 
 def _kept(answer):
-    """Return the answer that repeats will get, or None: then a repeat is done anew.
+    """Return the answer to store for repeats, or None if a repeat is to run again.
 
     A refusal changed nothing, so doing the request anew is safe where its answer is not worth its
     room: what an anonymous caller is refused, what is invalid whenever it is sent, what is large.

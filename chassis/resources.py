@@ -61,7 +61,7 @@ def _exact_metadata(found):
 
 
 def _inexact_metadata(found):
-    """Of a list that nobody has counted to its end: nothing is said of its last page."""
+    """Leave out the last page of a list whose total is not exact."""
     page = found.paging.page
     metadata = {"total": found.total, "total_is_exact": False, "first_page": 1, "page": page}
     if page > 1:
