@@ -128,7 +128,7 @@ def test_a_backup_that_never_gets_its_turn_has_failed(host):
 
 def test_the_timer_prunes_what_is_kept_no_longer(host):
     rows(host, "microservice2", "INSERT INTO inbox VALUES ('old', now() - interval '31 days')")
-    log = ("journalctl", "--unit=microservices-prune", "--output=cat", "--no-pager")
+    log = ("journalctl", "--namespace=+quartet", "--identifier=prune", "--output=cat", "--no-pager")
 
     host.run("systemctl", "start", "microservices-prune")
 

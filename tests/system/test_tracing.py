@@ -61,6 +61,17 @@ def test_trace_says_what_went_wrong_where(stack):
     assert "microservice2 GET /products/<int:product_id>: 404" in told
 
 
+def test_trace_reads_logs_with_bytes_that_are_no_text(stack):
+    """A file that was written while the power failed may end in zeros."""
+    with (stack.var / "log" / "access.log").open("ab") as log:
+        log.write(b"\0\0\xff\n")
+    answer = stack.call("GET", "/api/service2/products/987654321")
+
+    assert "nginx GET /api/service2/products/987654321: 404" in traced(
+        stack, answer.json()["request_id"]
+    )
+
+
 @pytest.mark.parametrize(
     ("words", "status"), [(["no-such-request"], 1), ([".*"], 2), ([], 2), (["a", "b"], 2)], ids=str
 )
