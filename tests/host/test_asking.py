@@ -123,9 +123,11 @@ def test_the_journal_has_a_line_for_each_request(host):
 
 
 @pytest.mark.parametrize(
-    ("part", "said"), [("nginx", "==> /var/log/nginx/"), ("postgres", "database system is ready")]
+    ("part", "said"), [("nginx", "==> /var/log/nginx/"), ("postgres", "checkpoint complete")]
 )
 def test_the_servers_have_their_logs_in_files(host, part, said):
+    host.run("sh", "-c", "cd / && runuser -u postgres -- psql -c CHECKPOINT")
+
     assert said in host.output("scripts/logs", part, "-n", "100")
 
 
