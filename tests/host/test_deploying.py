@@ -24,6 +24,12 @@ while True:
         urllib.request.urlopen(f"http://127.0.0.1/api/service2/products?q={words}").read()
 """
 GONE_SECONDS = 10  # for a release that turns bad, from its first error to its last
+# `kill 0` ends all of the process group
+KILL_A_DEPLOYMENT = """
+scripts/deploy --watch 60 microservice2 &
+until scripts/releases microservice2 | grep "not finished"; do sleep 0.2; done
+kill -KILL 0
+"""
 
 
 @pytest.mark.brief
@@ -172,16 +178,7 @@ def test_a_release_can_be_forced(host, under_load, a_release, release_of):
 def test_a_deployment_that_was_killed_is_finished_by_the_next(host, a_release, release_of):
     before = release_of("microservice2")
     commit = a_release("microservice2/__init__.py", '"""', '"""Newest of all. ')
-    host.run(
-        "timeout",
-        "--signal=KILL",
-        "15",
-        "scripts/deploy",
-        "--watch",
-        "60",
-        "microservice2",
-        check=False,
-    )
+    host.run("setsid", "--wait", "timeout", "120", "sh", "-c", KILL_A_DEPLOYMENT, check=False)
 
     assert "not finished" in host.output("scripts/releases", "microservice2")
     host.run("scripts/deploy", "--watch", "1", "microservice2")

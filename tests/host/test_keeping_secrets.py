@@ -142,7 +142,7 @@ def test_https_of_the_hosts_own_ca(host, address, https):
 
     assert host.output("python3", "-c", ASK_PLAINLY_OFTEN, address) == "308 429"
     assert call(host, "http", "127.0.0.1")["status"] == 200
-    assert call(host, "http", "127.0.0.1:8081")["status"] == 200
+    assert call(host, "http", "127.0.0.1:8081", "/api/service2/health/ready")["status"] == 200
     assert "DNS:shop.example" in host.output("scripts/tls", "show")
     assert "nothing was changed" in host.output("scripts/install")
 
