@@ -110,6 +110,7 @@ _make_release() {
     release=$(release_of HEAD)
     build_release "$1" HEAD "$release"
     point "$1" current "$release"
+    record_deployment "$1" installed "$release"
   fi
 }
 
