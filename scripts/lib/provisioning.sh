@@ -131,7 +131,7 @@ has_settings() {
   local service
   for service in "${SERVICES[@]}"; do
     [[ -s $SETTINGS/$service.env ]] && ! grep -q "$OLD_INTERNAL_URL" "$SETTINGS/$service.env" &&
-      _completed "$service" <"$SETTINGS/$service.env" | cmp -s - "$SETTINGS/$service.env" || return 1
+      [[ $(_completed "$service" <"$SETTINGS/$service.env") == "$(<"$SETTINGS/$service.env")" ]] || return 1
   done
 }
 
@@ -151,7 +151,7 @@ make_settings() {
 
 # _completed SERVICE: the file of settings on standard input, with each setting that may be chosen and its default.
 _completed() (
-  cd "$CHECKOUT"
+  cd "$CHECKOUT" || exit
   "$SYSTEM_PYTHON" -B -m chassis.settings_file "$1"
 )
 
