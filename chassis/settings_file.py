@@ -36,8 +36,8 @@ class Choice:
 
 
 CHOICES = (
-    Choice("PROCESSES", "2", "a number from 1 on: processes for public requests (scripts/scale)"),
-    Choice("THREADS", "4", "a number from 1 on: threads of each process (scripts/scale)"),
+    Choice("PROCESSES", "2", "1 to 64: processes for public requests (scripts/scale)"),
+    Choice("THREADS", "4", "1 to 64: threads of each process (scripts/scale)"),
     Choice("DATABASE_CONNECTIONS", "3", "1 to 64: how many connections each process may hold"),
     Choice("LOG_LEVEL", "INFO", "DEBUG, INFO, WARNING or ERROR"),
     Choice("AUDIT_KEPT_MONTHS", "", "24 or more: how long audit entries are kept; empty: for ever"),

@@ -52,7 +52,7 @@ def test_the_defaults_that_are_listed_are_those_that_hold(environment):
 
 def test_scripts_pass_on_each_setting_that_may_be_chosen():
     library = (ROOT / "scripts/lib/settings.sh").read_text()
-    passed_on = set(re.findall(r"[A-Z_]{4,}", re.search(r"for name in ([^;]*);", library)[1]))
+    passed_on = {name for name in NAMES if re.search(rf"\b{name}\b", library)}
 
     assert passed_on == NAMES - {"SMTP_URL"}
 
