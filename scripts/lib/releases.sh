@@ -85,6 +85,12 @@ last_deployment() { awk -F '\t' -v release="$2" '$3 == release {found = $0} END 
 # version_of SERVICE RELEASE: the version of Quartet that it is, or nothing if it is older than versions.
 version_of() { cat "$WWW/$1/releases/$2/VERSION" 2>/dev/null || true; }
 
+# running_versions: the versions of the releases that run, one a line; usually there is one.
+running_versions() {
+  local service
+  for service in "${SERVICES[@]}"; do version_of "$service" "$(current_release "$service")"; done | sort -uV
+}
+
 # ---- building
 
 # build_release SERVICE REVISION RELEASE

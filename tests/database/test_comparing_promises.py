@@ -1,4 +1,4 @@
-"""The database in which a host compares what its services promise: made, dropped, and no word of it."""
+"""A host compares what its services promise in a database that it makes and drops silently."""
 
 from urllib.parse import parse_qs, urlsplit
 

@@ -10,6 +10,7 @@ from pathlib import Path
 import pytest
 import requests
 
+from chassis.version import VERSION
 from tests.system.front_door import PROJECT, wait_for
 from tests.system.running import SERVICES, descendants, in_library, pid_of, pids, run
 
@@ -121,6 +122,7 @@ def test_status_shows_every_part_with_its_memory_within_600_mebibytes(stack):
     stack.script("restart")  # that is what it takes to be there; load takes more
     answer = stack.script("status")
 
+    assert answer.stdout.startswith(f"Quartet {VERSION}\n")
     rows = [line for line in answer.stdout.splitlines() if line.endswith("MiB")]
     for name, pid in pids(stack).items():
         title = name.replace(".worker", " worker")

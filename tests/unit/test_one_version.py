@@ -17,4 +17,9 @@ def test_the_changelog_has_a_dated_section_of_this_version_behind_the_unreleased
     headings = re.findall(r"^## (.*)$", (ROOT / "CHANGELOG.md").read_text(), re.M)
 
     assert headings[0] == "Unreleased"
-    assert re.fullmatch(rf"{re.escape(VERSION)}, \d{{4}}-\d\d-\d\d", headings[1])
+    assert re.fullmatch(rf"{re.escape(VERSION)} - \d{{4}}-\d\d-\d\d", headings[1])
+
+
+def test_no_document_deploys_a_tag_that_is_not_there():
+    for document in (ROOT / "README.md", *ROOT.glob("docs/*.md")):
+        assert not re.search(r"scripts/deploy \S+ v\d", document.read_text()), document
