@@ -153,6 +153,7 @@ def test_what_runs_is_not_deployed_again(host, release_of):
     answer = host.output("scripts/deploy", "microservice4")
     assert "nothing was changed" in answer
     assert "not committed" not in answer
+    assert " installed 20" in host.output("scripts/releases", "microservice4")
 
 
 def test_edits_that_are_not_committed_are_named(host):

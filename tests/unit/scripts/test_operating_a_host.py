@@ -12,6 +12,7 @@ import pytest
 
 ROOT = Path(__file__).resolve().parents[3]
 WWW = "/opt/www/microservice3"
+OF_THE_SERVICE = ("microservice3", "requirements")
 
 # the folders that scripts/install writes to are empty, and /etc is a copy
 _NAMESPACE = """
@@ -38,7 +39,7 @@ pytestmark = pytest.mark.skipif(not _can_mount(), reason="only root can mount, a
 def checkout(tmp_path_factory):
     """A checkout with one commit."""
     folder = tmp_path_factory.mktemp("checkout")
-    for name in ("VERSION", "chassis", "scripts", "systemd", "nginx", "microservice3"):
+    for name in ("VERSION", "chassis", "scripts", "systemd", "nginx", *OF_THE_SERVICE):
         copy = shutil.copytree if (ROOT / name).is_dir() else shutil.copy
         copy(ROOT / name, folder / name)
     git(folder, "init", "--quiet")
@@ -197,6 +198,22 @@ def test_deploy_says_which_edits_are_not_part_of_it_also_if_there_is_nothing_to_
     assert "that are not committed are not part of 20" in said
     assert edits == ["   M microservice3/errors.py", "  ?? microservice3/new.py"]
     assert answer.stderr.count("already, and is not ready") == 2
+
+
+def test_a_release_has_its_version_and_one_from_before_versions_is_built_as_well(on_a_host):
+    """Without its packages, for which there is no network here."""
+    author = "-c user.name=test -c user.email=test@example.com"
+    answer = on_a_host(f"""
+        _make_environment() {{ mkdir -p $1/venv/lib/$(basename $(readlink -f $SYSTEM_PYTHON)); }}
+        git -C $CHECKOUT rm --quiet VERSION
+        git -C $CHECKOUT {author} commit --quiet --message=before
+        build_release microservice3 HEAD old >/dev/null && version_of microservice3 old
+        git -C $CHECKOUT reset --quiet --hard HEAD~1
+        build_release microservice3 HEAD new >/dev/null && version_of microservice3 new
+        ls {WWW}/releases""")
+
+    version = (ROOT / "VERSION").read_text()
+    assert answer.stdout == f"{version}new\nold\n", answer.stderr
 
 
 # ---- settings
