@@ -72,11 +72,13 @@ point() {
 # operator, subject of the commit. The file is root's, and lies in a folder of root.
 
 # record_deployment SERVICE WHAT RELEASE: WHAT is installed, deployed, refused, thrown back, left or returned to.
+# It never fails: on a full disk, returning to the release before matters more than the record.
 record_deployment() {
   local operator=${SUDO_USER:-} subject
   if [[ -z $operator ]]; then operator=$(logname 2>/dev/null || id -un); fi
   subject=$(subject_of "$3" | tr -d '[:cntrl:]')
-  printf '%s\t%s\t%s\t%s\t%s\n' "$(date +%s)" "$2" "$3" "${operator//[[:cntrl:]]/}" "${subject:0:100}" >>"$WWW/$1/deployments"
+  printf '%s\t%s\t%s\t%s\t%s\n' "$(date +%s)" "$2" "$3" "${operator//[[:cntrl:]]/}" "${subject:0:100}" \
+    >>"$WWW/$1/deployments" || warn "What became of $3 could not be recorded in $WWW/$1/deployments."
 }
 
 # last_deployment SERVICE RELEASE: the newest line of that release, or nothing.
