@@ -147,6 +147,24 @@ def test_a_token_for_nobody_is_refused(stack):
     assert answer.stdout == ""
 
 
+def test_a_new_password_is_all_that_is_printed_and_opens_the_account(stack):
+    account = {"username": "Forgetful", "password": "correct horse battery"}
+    stack.call("POST", "/api/service1/users", json={**account, "email": "forgetful@example.com"})
+
+    answer = stack.script("admin", "reset-password", "--generate", "forgetful")
+
+    assert re.fullmatch(r"[\w-]{22}\n", answer.stdout)
+    account["password"] = answer.stdout.strip()
+    assert stack.call("POST", "/api/service1/tokens", json=account).status_code == 200
+    for log in (stack.var / "log").iterdir():
+        assert account["password"] not in log.read_text(errors="replace")
+
+
+@pytest.mark.parametrize("words", [(), ("destroy",), ("reset-password",), ("create", "ada")])
+def test_what_admin_does_not_understand_is_refused(stack, words):
+    assert stack.script("admin", *words, check=False).returncode == 2
+
+
 def test_logs_shows_one_service_with_its_worker(stack):
     stack.call("GET", "/api/service2/products", headers={"X-Request-ID": "seen-in-the-log"})
 
