@@ -18,6 +18,7 @@ from chassis.errors import Invalid, NotFound, Problem
 from chassis.fields import LARGEST_ID, ListQuery, Schema, Text, Whole
 from chassis.idempotent_routes import idempotent, takes_key
 from chassis.problems import from_http_exception
+from chassis.version import VERSION
 
 PROBLEM = "application/problem+json"
 
@@ -152,7 +153,7 @@ def init_app(app, *, title, description, prefix):
     app.url_map.converters["int"] = Number
     app.config.update(
         API_TITLE=title,
-        API_VERSION="v1",
+        API_VERSION=VERSION,
         OPENAPI_VERSION="3.0.3",
         OPENAPI_URL_PREFIX="/",
         OPENAPI_JSON_PATH="openapi.json",

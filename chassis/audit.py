@@ -27,7 +27,7 @@ _MATCHING = """
 
 @dataclass(frozen=True, slots=True)
 class Entry:
-    """One write. actor: `user:7` or `service:microservice3`. subject: as `product/7`.
+    """One write. actor: `user:7`, `service:microservice3` or `operator`. subject: as `product/7`.
 
     count: 1, and for failed sign-ins how many there were.
     """
@@ -94,6 +94,16 @@ def on_behalf_of(actor):
     finally:
         context.is_privileged.reset(tokens[1])
         context.actor.reset(tokens[0])
+
+
+@contextmanager
+def by_operator():
+    """Record what follows as done by `operator`: a person at a terminal of the host, or a script.
+
+    It gets a request id of its own.
+    """
+    with context.work(request=context.new_request_id()), on_behalf_of("operator"):
+        yield
 
 
 def _insert(tx, actions, subjects, request_ids):

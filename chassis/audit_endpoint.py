@@ -18,7 +18,9 @@ audit_log = Blueprint(
 class AuditQuery(ListQuery):
     """`from` is a word of Python's, so inside it is called `since`."""
 
-    actor = Text("Only what this one wrote, `user:<id>` or `service:<name>`", "user:1", max=100)
+    actor = Text(
+        "Only what this one wrote, `user:<id>`, `service:<name>` or `operator`", "user:1", max=100
+    )
     since = InstantOrDate("Written at this moment or later", "2026-01-01", data_key="from")
     until = InstantOrDate("Written before this moment", "2026-02-01", data_key="to")
 
@@ -26,7 +28,8 @@ class AuditQuery(ListQuery):
 class AuditEntryView(Schema):
     at = Instant("When", "2026-01-31T09:30:00Z")
     actor = Text(
-        "Who, `user:<id>`, `service:<name>`, or `address:<network>` of a stranger",
+        "Who, `user:<id>`, `service:<name>`, `operator` for a script on the host, or "
+        "`address:<network>` of a stranger",
         "user:1",
         max=100,
     )

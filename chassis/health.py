@@ -12,6 +12,7 @@ from chassis.auth import allow, identity, public
 from chassis.database import transaction
 from chassis.errors import Unavailable
 from chassis.fields import Flag, Nested, Schema, Text, Whole
+from chassis.version import VERSION
 
 health = Blueprint("health", __name__, description="Is it up, and can it work?")
 
@@ -41,6 +42,7 @@ class OutboxView(Schema):
 class StatusView(Schema):
     ready = Flag("Whether the service can work", True)
     service = Text("Its name (administrators only)", "microservice2", max=64)
+    version = Text("The version of Quartet (administrators only)", "1.0.0", max=20)
     uptime_seconds = Whole("How long this process has been up (administrators only)", 86400, min=0)
     outbox = Nested("What its outbox holds (administrators only)", OutboxView)
 
@@ -74,6 +76,7 @@ def status():
     found = {
         "ready": _database_answers(),
         "service": service.current().name,
+        "version": VERSION,
         "uptime_seconds": int(time.monotonic() - _started),
     }
     if found["ready"]:

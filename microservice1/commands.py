@@ -1,6 +1,7 @@
 """What an operator does at a terminal, with the settings of this service in the environment.
 
     python -m microservice1.commands create-admin USERNAME EMAIL < file-with-the-password
+    python -m microservice1.commands reset-password USERNAME < file-with-the-password
     python -m microservice1.commands token USERNAME
     python -m microservice1.commands has-admin
     python -m microservice1.commands settle < lines-that-begin-with-user/7-or-user/7/deleted
@@ -15,13 +16,13 @@ from contextlib import suppress
 
 from marshmallow import ValidationError
 
-from chassis import settings
+from chassis import audit, settings
 from chassis.errors import NotFound, Problem
 from chassis.service import Service
 from chassis.tokens import Identity
 from microservice1.errors import LastAdmin
-from microservice1.logic import accounts, registering, sessions, settling
-from microservice1.schemas import NewUser
+from microservice1.logic import accounts, registering, resetting, sessions, settling
+from microservice1.schemas import NewUser, PasswordReset
 
 # Who can read the service's settings and keys can do what an administrator can.
 OPERATOR = Identity(role="admin")
@@ -33,10 +34,19 @@ def create_admin(username, email):
         found = accounts.get_user_called(OPERATOR, username)
         print(f"{found.username} exists, with the role {found.role}: nothing was changed")
         return
-    password = sys.stdin.readline().rstrip("\r\n")
-    wanted = {"username": username, "email": email, "password": password, "role": "admin"}
+    wanted = {"username": username, "email": email, "password": _password(), "role": "admin"}
     registering.register(OPERATOR, **NewUser().load(wanted))
     print(f"created the administrator {username}")
+
+
+def reset_password(username):
+    """Set a user's password from standard input, and end all sessions and access tokens."""
+    wanted = PasswordReset(only=("password",)).load({"password": _password()})
+    try:
+        user = resetting.reset_as_operator(username, **wanted)
+    except NotFound:
+        sys.exit(f"there is no user {username}")
+    print(f"{user.username} has the new password, and has to sign in again everywhere")
 
 
 def token(username):
@@ -80,11 +90,15 @@ def raise_versions():
     settling.raise_versions(int(sys.stdin.readline()))
 
 
+def _password():
+    return sys.stdin.readline().rstrip("\r\n")
+
+
 def main():
     arguments = vars(_parser().parse_args())
     command = arguments.pop("command")
     try:
-        with Service(settings.load("microservice1")).active():
+        with Service(settings.load("microservice1")).active(), audit.by_operator():
             command(**arguments)
     except ValidationError as error:
         sys.exit("; ".join(f"{name}: {' '.join(said)}" for name, said in error.messages.items()))
@@ -99,6 +113,7 @@ def _parser():
     commands = parser.add_subparsers(required=True, metavar="COMMAND")
     for command, *names in (
         (create_admin, "username", "email"),
+        (reset_password, "username"),
         (token, "username"),
         (has_admin,),
         (settle,),

@@ -10,6 +10,9 @@ token_for() { in_service microservice1 python -m microservice1.commands token "$
 # create_admin USERNAME EMAIL: with the password on standard input; one who exists stays.
 create_admin() { in_service microservice1 python -m microservice1.commands create-admin "$1" "$2"; }
 
+# reset_password USERNAME: with the password on standard input.
+reset_password() { in_service microservice1 python -m microservice1.commands reset-password "$1"; }
+
 # raise_versions SERVICE NUMBER: those that others compare; Notifications has only copies of others' versions.
 raise_versions() {
   [[ $1 == microservice4 ]] || in_service "$1" python -m "$1.commands" raise-versions <<<"$2"

@@ -52,6 +52,15 @@ require_host() {
 
 require_running() { require_host; }
 
+# confirm QUESTION: ask it, and go on only after a yes. sure is the caller's: true after --yes.
+# shellcheck disable=SC2154
+confirm() {
+  local answer=''
+  $sure && return 0
+  read -r -p "$1 [y/N] " answer || true
+  [[ $answer == y* ]] || abort "nothing was changed. To answer yes in advance: --yes"
+}
+
 one_at_a_time() {
   mkdir -p "$WWW"
   one_at_a_time_in "$WWW" "$@"
@@ -159,6 +168,14 @@ setting_of() {
   local value
   value=$(sed -n "s/^$2=\([\"']\?\)\(.*\)\1$/\2/p" "$SETTINGS/$1.env" | tail -n 1)
   printf '%s' "${value:-$3}"
+}
+
+# replace_settings SERVICE: write its file of settings from standard input; owner and mode stay.
+replace_settings() {
+  local file=$SETTINGS/$1.env
+  cp --preserve "$file" "$file.new"
+  cat >"$file.new"
+  mv "$file.new" "$file"
 }
 
 # ---- keys

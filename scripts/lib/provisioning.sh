@@ -110,6 +110,7 @@ _make_release() {
     release=$(release_of HEAD)
     build_release "$1" HEAD "$release"
     point "$1" current "$release"
+    record_deployment "$1" installed "$release"
   fi
 }
 
@@ -129,21 +130,30 @@ make_secrets() {
 has_settings() {
   local service
   for service in "${SERVICES[@]}"; do
-    [[ -s $SETTINGS/$service.env ]] && ! grep -q "$OLD_INTERNAL_URL" "$SETTINGS/$service.env" || return 1
+    [[ -s $SETTINGS/$service.env ]] && ! grep -q "$OLD_INTERNAL_URL" "$SETTINGS/$service.env" &&
+      [[ $(_completed "$service" <"$SETTINGS/$service.env") == "$(<"$SETTINGS/$service.env")" ]] || return 1
   done
 }
 
 # What an installation wrote before the internal listener was a unix socket.
 readonly OLD_INTERNAL_URL='^INTERNAL_URL="http://127\.0\.0\.1:8081"$'
 
-# A file that is there is the operator's, and stays.
+# The values in a file that exists are the operator's, and stay. Settings that are new are added as comments.
 make_settings() {
-  local service
+  local service settings
   for service in "${SERVICES[@]}"; do
     [[ -s $SETTINGS/$service.env ]] || write_settings "$service"
     sed -i "s|$OLD_INTERNAL_URL|$(setting INTERNAL_URL "$HOST_INTERNAL_URL")|" "$SETTINGS/$service.env"
+    settings=$(_completed "$service" <"$SETTINGS/$service.env")
+    replace_settings "$service" <<<"$settings"
   done
 }
+
+# _completed SERVICE: the file of settings on standard input, with each setting that may be chosen and its default.
+_completed() (
+  cd "$CHECKOUT" || exit
+  "$SYSTEM_PYTHON" -B -m chassis.settings_file "$1"
+)
 
 # write_settings SERVICE: with what the caller has chosen.
 write_settings() {
@@ -155,7 +165,8 @@ write_settings() {
 }
 
 _first_settings() {
-  echo "# Settings of $1; README.md explains them. After a change: scripts/restart $1"
+  echo "# Settings of $1. After a change: scripts/restart $1"
+  echo "# scripts/install writes the lines that begin with ##; a setting behind # has its default."
   setting DATABASE_URL "postgresql://$1@/$1?host=/run/postgresql&port=$(_cluster_port)"
   setting JWKS_FILE "$SETTINGS/jwks.json"
   setting INTERNAL_URL "$HOST_INTERNAL_URL"

@@ -6,6 +6,7 @@
 #   /opt/www/microserviceN/previous          -> releases/<id>, what ran before it
 #
 #   /opt/www/microserviceN/proven            -> releases/<id>, only while a newer one is tried under load
+#   /opt/www/microserviceN/deployments       a line for each deployment: see record_deployment
 #
 # Who finds `proven` knows that the last deployment has not come to its end, and where to go back to.
 # An id is the commit's date and name, so the same commit is the same release wherever it is built.
@@ -19,6 +20,21 @@ release_of() {
   local seconds
   seconds=$(_git show --no-patch --format=%ct "$1^{commit}" -- 2>/dev/null) || abort "$1 is no commit of $CHECKOUT."
   printf '%s-%s' "$(date --utc --date="@$seconds" +%Y%m%d-%H%M%S)" "$(_git rev-parse --short=10 "$1^{commit}")"
+}
+
+# subject_of RELEASE: the first line of its commit's message, or nothing if this checkout lacks the commit.
+subject_of() { _git show --no-patch --format=%s "${1##*-}^{commit}" -- 2>/dev/null || true; }
+
+# say_uncommitted RELEASE SERVICE...: name the files of these services that no release has, because the edits
+# are not committed.
+say_uncommitted() {
+  local release=$1 service paths=(VERSION chassis) edited
+  for service in "${@:2}"; do paths+=("$service" "requirements/$service.txt"); done
+  edited=$(_git --no-optional-locks status --porcelain --untracked-files=all -- "${paths[@]}")
+  [[ -n $edited ]] || return 0
+  say "Edits in $CHECKOUT that are not committed are not part of $release:"
+  say "$(head -n 10 <<<"$edited" | sed 's/^/  /')"
+  if (($(wc -l <<<"$edited") > 10)); then say "  and more: git status"; fi
 }
 
 # current_release SERVICE, and so on: an id, or nothing.
@@ -50,15 +66,44 @@ point() {
   mv -T "$WWW/$1/$2.new" "$WWW/$1/$2"
 }
 
+# ---- what became of them
+#
+# Each line of `deployments` has five fields with tabs between them: seconds since 1970, what happened, release,
+# operator, subject of the commit. The file is root's, and lies in a folder of root.
+
+# record_deployment SERVICE WHAT RELEASE: WHAT is installed, deployed, refused, thrown back, left or returned to.
+# It never fails: on a full disk, returning to the release before matters more than the record.
+record_deployment() {
+  local operator=${SUDO_USER:-} subject
+  if [[ -z $operator ]]; then operator=$(logname 2>/dev/null || id -un); fi
+  subject=$(subject_of "$3" | tr -d '[:cntrl:]')
+  printf '%s\t%s\t%s\t%s\t%s\n' "$(date +%s)" "$2" "$3" "${operator//[[:cntrl:]]/}" "${subject:0:100}" \
+    >>"$WWW/$1/deployments" || warn "What became of $3 could not be recorded in $WWW/$1/deployments."
+}
+
+# last_deployment SERVICE RELEASE: the newest line of that release, or nothing.
+last_deployment() { awk -F '\t' -v release="$2" '$3 == release {found = $0} END {print found}' "$WWW/$1/deployments" 2>/dev/null || true; }
+
+# version_of SERVICE RELEASE: the version of Quartet that it is, or nothing if it is older than versions.
+version_of() { cat "$WWW/$1/releases/$2/VERSION" 2>/dev/null || true; }
+
+# running_versions: the versions of the releases that run, one a line; usually there is one.
+running_versions() {
+  local service
+  for service in "${SERVICES[@]}"; do version_of "$service" "$(current_release "$service")"; done | sort -uV
+}
+
 # ---- building
 
 # build_release SERVICE REVISION RELEASE
 build_release() {
-  local service=$1 folder=$WWW/$1/releases/$3
+  local service=$1 folder=$WWW/$1/releases/$3 version
   is_for_this_python "$1" "$3" && return 0
   rm -rf "$folder.new"
   mkdir -p "$folder.new"
-  _git archive "$2" chassis "$service" "requirements/$service.txt" | tar -C "$folder.new" --no-same-owner -xf -
+  version=$(_git ls-tree --name-only "$2" VERSION)    # nothing in a commit from before there were versions
+  # shellcheck disable=SC2086    # a word, or none
+  _git archive "$2" chassis "$service" "requirements/$service.txt" $version | tar -C "$folder.new" --no-same-owner -xf -
   _make_environment "$folder.new" "requirements/$service.txt"
   "$SYSTEM_PYTHON" -m compileall -q "$folder.new/chassis" "$folder.new/$service"
   sync --file-system "$folder.new"

@@ -78,7 +78,7 @@ _version_of() {
   {
     tree_hash "$CODE/chassis"
     tree_hash "$CODE/$service"
-    cat "$VAR/env/$service.env" "$VENV"/{uwsgi,services}.stamp
+    cat "$CODE/VERSION" "$VAR/env/$service.env" "$VENV"/{uwsgi,services}.stamp
   } | hash_of
 }
 

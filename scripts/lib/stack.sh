@@ -39,6 +39,9 @@ restart_service() {
 
 require_place() { open_stack; }
 
+# running_versions: the version of the code that runs, as on a host, where releases can have several.
+running_versions() { cat "$CODE/VERSION" 2>/dev/null || true; }
+
 # log_files PART: nginx, postgres, a service, or "" for all.
 log_files() {
   case $1 in

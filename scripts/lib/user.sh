@@ -134,4 +134,5 @@ sync_code() {
     as_run_user rm -rf "${CODE:?}/$package"
     tar -C "$CHECKOUT" --exclude=__pycache__ -cf - "$package" | as_run_user tar -C "$CODE" --no-same-owner -xf -
   done
+  as_run_user tee "$CODE/VERSION" <"$CHECKOUT/VERSION" >/dev/null
 }

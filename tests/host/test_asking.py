@@ -110,6 +110,24 @@ def test_a_weak_password_makes_nobody(host):
     assert "password" in answer.stdout
 
 
+def test_a_new_password_is_printed_once_and_is_in_no_log(host):
+    create = ("scripts/admin", "create", "zoe", "zoe@example.com")
+    host.run(*create, stdin="correct horse battery\n")
+
+    password = host.output("scripts/admin", "reset-password", "--generate", "zoe").splitlines()[-1]
+
+    sign_in = f"""
+import json, urllib.request as u
+body = json.dumps({{"username": "zoe", "password": "{password}"}}).encode()
+headers = {{"Content-Type": "application/json"}}
+print(u.urlopen(u.Request("http://127.0.0.1/api/service1/tokens", body, headers)).status)
+"""
+    assert len(password) == 22
+    assert host.output("python3", "-c", sign_in) == "200"
+    search = f"{{ journalctl; journalctl --namespace=quartet; }} | grep -c -- {password} || true"
+    assert host.output("sh", "-c", search) == "0"
+
+
 def test_the_journal_has_a_line_for_each_request(host):
     host.run(
         "python3",
@@ -132,7 +150,19 @@ def test_the_servers_have_their_logs_in_files(host, part, said):
 
 
 def test_what_runs_is_not_deployed_again(host, release_of):
-    assert "nothing was changed" in host.output("scripts/deploy", "microservice4")
+    answer = host.output("scripts/deploy", "microservice4")
+    assert "nothing was changed" in answer
+    assert "not committed" not in answer
+    assert " installed 20" in host.output("scripts/releases", "microservice4")
+
+
+def test_edits_that_are_not_committed_are_named(host):
+    host.run("touch", "microservice4/not_yet.py")
+    answer = host.output("scripts/deploy", "microservice4")
+    host.run("rm", "microservice4/not_yet.py")
+
+    assert "?? microservice4/not_yet.py" in answer
+    assert "nothing was changed" in answer
 
 
 def test_a_dry_run_of_a_deployment_changes_nothing(host, a_release, release_of):
@@ -149,6 +179,7 @@ def test_a_dry_run_of_a_deployment_changes_nothing(host, a_release, release_of):
     "words",
     [
         ("admin", "create", "--dry-run", "mary", "mary@example.com"),
+        ("admin", "reset-password", "--dry-run", "admin"),
         ("backup", "--dry-run"),
         ("keys", "rotate", "--dry-run"),
         ("restart", "--dry-run"),

@@ -32,6 +32,12 @@ kill -KILL 0
 """
 
 
+def fates_of(host, service):
+    """Return the line of scripts/releases for each commit, by its first ten digits."""
+    lines = host.output("scripts/releases", service).splitlines()[1:]
+    return {line.split()[1].rpartition("-")[2]: line for line in lines}
+
+
 @pytest.mark.brief
 def test_a_good_release_takes_over(host, under_load, a_release, release_of):
     commit = a_release("microservice2/__init__.py", '"""', '"""Newer. ')
@@ -40,6 +46,10 @@ def test_a_good_release_takes_over(host, under_load, a_release, release_of):
         host.run("scripts/deploy", "--watch", "5", "microservice2")
 
     assert release_of("microservice2").endswith(commit[:10])
+    fates = fates_of(host, "microservice2")
+    assert "current" in fates[commit[:10]]
+    assert "deployed" in fates[commit[:10]]
+    assert fates[commit[:10]].endswith("change microservice2/__init__.py")
     load.assert_nobody_was_refused()
 
 
@@ -118,12 +128,13 @@ def test_a_migration_comes_after_a_backup_and_the_release_before_runs_on_it(
 @pytest.mark.brief
 def test_one_that_turns_bad_is_rolled_back(host, under_load, a_release, release_of):
     before = release_of("microservice2")
-    a_release(CATALOGUE, GOOD, BAD)
+    commit = a_release(CATALOGUE, GOOD, BAD)
 
     with under_load() as load:
         answer = host.run("scripts/deploy", "microservice2", check=False)
 
     assert answer.returncode == 1
+    assert "thrown back" in fates_of(host, "microservice2")[commit[:10]]
     assert "answers were failures" in answer.stdout
     assert release_of("microservice2") == before
     outcomes = {outcome for _, outcome, _ in load.failures}

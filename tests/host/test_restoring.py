@@ -252,7 +252,7 @@ def test_a_new_host_goes_on_where_the_lost_one_ended(host):
     host.run(
         "sh", "-c", f"cp -a {BACKUPS} /root/copy; cp /etc/microservices/secrets/backup.key /root"
     )
-    host.run("scripts/uninstall", "--erase")
+    host.run("scripts/uninstall", "--erase", "--yes")
     version = host.output("ls", "/usr/lib/postgresql")
     host.run("pg_dropcluster", "--stop", version, "main")
 

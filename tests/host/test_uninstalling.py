@@ -20,11 +20,20 @@ def test_data_outlive_the_installation(host):
     assert int(rows(host, *users)) >= before
 
 
-def test_erasing_leaves_nothing(host):
-    host.run("scripts/uninstall", "--erase")
+def test_erasing_asks_first_and_leaves_nothing(host):
+    asked = host.run("scripts/uninstall", "--erase", stdin="no\n", check=False)
+    assert asked.returncode == 1
+    for thing in ("database  microservice3, ", "/var/backups/quartet  backups", "user      micro"):
+        assert thing in asked.stdout
+    assert host.run("scripts/status").returncode == 0
+
+    host.run("scripts/uninstall", "--erase", "--yes")
 
     for place in (
         "/etc/microservices*",
+        "/opt/www",
+        "/usr/local/lib/systemd",
+        "/var/backups/quartet",
         "/opt/www/microservice1",
         "/usr/lib/quartet",
         "/run/quartet",
@@ -33,11 +42,13 @@ def test_erasing_leaves_nothing(host):
     ):
         assert host.run("sh", "-c", f"ls -d {place}", check=False).returncode != 0, place
     assert host.run("getent", "passwd", "microservice1", check=False).returncode != 0
+    assert "not installed" in host.output("scripts/uninstall")
+    assert "not installed" in host.output("scripts/uninstall", "--erase")
 
 
 @pytest.mark.slow
 def test_an_installation_that_was_killed_is_finished_by_the_next(host):
-    host.run("scripts/uninstall", "--erase")
+    host.run("scripts/uninstall", "--erase", "--yes")
     for seconds in ("2", "6", "15", "30", "45"):
         host.run("timeout", "--signal=KILL", seconds, "scripts/install", check=False)
 

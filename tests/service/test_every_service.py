@@ -9,6 +9,7 @@ import pytest
 
 from chassis import outbox, testing
 from chassis.database import transaction
+from chassis.version import VERSION
 
 METHODS = {"get", "post", "put", "patch", "delete"}
 
@@ -54,7 +55,12 @@ def test_status_is_told_in_full_to_administrators_only(anonymous, customer, admi
     for stranger in (anonymous, customer):
         assert stranger.get("/status").json == {"ready": True}
     assert admin.get("/status").json["service"] == name
+    assert admin.get("/status").json["version"] == VERSION
     assert admin.get("/status").json["outbox"] == {"waiting": 0, "dead": 0, "oldest_seconds": 0}
+
+
+def test_openapi_names_the_version(anonymous):
+    assert anonymous.get("/openapi.json").json["info"]["version"] == VERSION
 
 
 def test_status_counts_up_to_a_number_and_says_so(admin, rows, monkeypatch):

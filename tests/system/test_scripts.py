@@ -10,6 +10,7 @@ from pathlib import Path
 import pytest
 import requests
 
+from chassis.version import VERSION
 from tests.system.front_door import PROJECT, wait_for
 from tests.system.running import SERVICES, descendants, in_library, pid_of, pids, run
 
@@ -121,6 +122,7 @@ def test_status_shows_every_part_with_its_memory_within_600_mebibytes(stack):
     stack.script("restart")  # that is what it takes to be there; load takes more
     answer = stack.script("status")
 
+    assert answer.stdout.startswith(f"Quartet {VERSION}\n")
     rows = [line for line in answer.stdout.splitlines() if line.endswith("MiB")]
     for name, pid in pids(stack).items():
         title = name.replace(".worker", " worker")
@@ -143,6 +145,24 @@ def test_a_token_for_nobody_is_refused(stack):
     answer = stack.script("token", "nobody-of-this-name", check=False)
     assert answer.returncode != 0
     assert answer.stdout == ""
+
+
+def test_a_new_password_is_all_that_is_printed_and_opens_the_account(stack):
+    account = {"username": "Forgetful", "password": "correct horse battery"}
+    stack.call("POST", "/api/service1/users", json={**account, "email": "forgetful@example.com"})
+
+    answer = stack.script("admin", "reset-password", "--generate", "forgetful")
+
+    assert re.fullmatch(r"[\w-]{22}\n", answer.stdout)
+    account["password"] = answer.stdout.strip()
+    assert stack.call("POST", "/api/service1/tokens", json=account).status_code == 200
+    for log in (stack.var / "log").iterdir():
+        assert account["password"] not in log.read_text(errors="replace")
+
+
+@pytest.mark.parametrize("words", [(), ("destroy",), ("reset-password",), ("create", "ada")])
+def test_what_admin_does_not_understand_is_refused(stack, words):
+    assert stack.script("admin", *words, check=False).returncode == 2
 
 
 def test_logs_shows_one_service_with_its_worker(stack):

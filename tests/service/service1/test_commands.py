@@ -77,3 +77,51 @@ def test_whether_there_is_an_admin_is_told(run):
     run("create-admin", "root", "root@example.com", stdin=PASSWORD)
 
     assert run("has-admin") == (0, "yes", "")
+
+
+def test_a_new_password_ends_all_sessions_and_is_audited(run, a_user, sign_in, app, admin, rows):
+    ada = a_user(username="Ada", password=PASSWORD)
+    tokens = sign_in("ada").json
+    rows("UPDATE users SET pending_email = 'thief@example.com' WHERE username = 'Ada'")
+
+    code, said, complained = run("reset-password", "ada", stdin="a wholly new password\n")
+
+    assert (code, complained) == (0, "")
+    assert said == "Ada has the new password, and has to sign in again everywhere"
+    assert "a wholly new password" not in said
+    assert sign_in("ada").status_code == 401
+    assert sign_in("ada", "a wholly new password").status_code == 200
+    refreshed = testing.Client(app).post(
+        "/tokens/refresh", json={"refresh_token": tokens["refresh_token"]}
+    )
+    assert refreshed.status_code == 401
+    account = "SELECT token_epoch > 0, pending_email FROM users WHERE username = 'Ada'"
+    assert rows(account) == [(True, None)]
+    entry = admin.get("/audit?actor=operator").json[0]
+    assert (entry["action"], entry["subject"]) == ("password.reset", f"user/{ada.id}")
+    assert entry["request_id"]
+
+
+@pytest.mark.parametrize(
+    ("username", "password", "complaint"),
+    [
+        ("nobody", "a wholly new password", "there is no user nobody"),
+        ("ada", "short", "password: Length must be between 8 and 128."),
+        ("ada", "", "password: Length must be between 8 and 128."),
+    ],
+)
+def test_a_password_that_cannot_be_set_leaves_the_present_one(
+    run, a_user, sign_in, username, password, complaint
+):
+    a_user(username="ada", password=PASSWORD)
+
+    assert run("reset-password", username, stdin=password) == (1, "", complaint)
+    assert sign_in("ada").status_code == 200
+
+
+def test_what_an_operator_does_is_audited(run, admin):
+    run("create-admin", "root", "root@example.com", stdin=PASSWORD)
+
+    assert [entry["action"] for entry in admin.get("/audit?actor=operator").json] == [
+        "user.registered"
+    ]
