@@ -15,7 +15,7 @@ import idna
 
 from chassis.text import normalised
 
-MOST_CHARACTERS = 254  # in the form that is sent: https://www.rfc-editor.org/errata/eid1690
+MOST_OCTETS = 254  # in the form that is sent: https://www.rfc-editor.org/errata/eid1690
 MOST_LOCAL_OCTETS = 64  # RFC 5321, 4.5.3.1.1
 _MOST_DOMAIN_OCTETS = 253
 
@@ -36,9 +36,21 @@ def sendable(address):
         raise ValueError("must contain @")
     _check_local_part(local)
     sent = f"{local}@{_in_ascii(domain)}"
-    if len(sent.encode()) > MOST_CHARACTERS:
-        raise ValueError(f"must not be longer than {MOST_CHARACTERS} octets")
+    if len(sent.encode()) > MOST_OCTETS:
+        raise ValueError(f"must not be longer than {MOST_OCTETS} octets")
     return sent
+
+
+def as_entered(address):
+    """Return an address as it is kept: as it was given, in NFC.
+
+    Raises ValueError as `sendable`; and for a domain of one label, which is a slip of the pen
+    (`ada@gmail`) outside of a mail server's own network.
+    """
+    domain = sendable(address).rpartition("@")[2]
+    if "." not in domain and domain != "localhost":
+        raise ValueError(f"must have a dot behind the @, as in {domain}.com")
+    return normalised(address)
 
 
 def canonical(address):

@@ -10,6 +10,7 @@ import unicodedata
 # https://www.unicode.org/reports/tr15/#Stream_Safe_Text_Format. No language needs more. Without a
 # bound, Python's normalisation takes seconds for 40,000 marks in a row.
 MOST_MARKS_IN_A_ROW = 30
+LONGEST_DECOMPOSITION = 4  # characters in NFD for one in NFC, at most
 
 _LINE_FEED_AND_TAB = "\n\t"
 _JOINERS = "\u200c\u200d"
