@@ -103,7 +103,10 @@ class FailedSignIns:
 
 @dataclass(frozen=True, slots=True)
 class Code:
-    """A single-use code, sent to `email`, that is still valid; the code itself is not stored."""
+    """A single-use code that is still valid; the code itself is not stored.
+
+    email: the mailbox that it was sent to, as chassis.mailboxes.identity names it.
+    """
 
     user_id: int
     purpose: str

@@ -1,6 +1,7 @@
 """The wire: what comes in and goes out, its limits, and its words in OpenAPI."""
 
 import re
+import unicodedata
 
 from marshmallow import ValidationError, validates, validates_schema
 
@@ -25,6 +26,7 @@ from chassis.text import LONGEST_DECOMPOSITION
 from chassis.tokens import ROLES, USER_TOKEN_SECONDS
 from microservice1.models import REDEMPTION_STATES, STATUSES
 
+LONGEST_PASSWORD = 128
 MOST_POINTS = 1_000_000
 
 
@@ -62,18 +64,32 @@ class FullName(Name):
 class NewPassword(Text):
     def __init__(self, description, **arguments):
         super().__init__(
-            description, "correct horse battery", min=8, max=128, load_only=True, **arguments
+            description,
+            "correct horse battery",
+            min=8,
+            max=LONGEST_PASSWORD,
+            load_only=True,
+            **arguments,
         )
 
 
 class TypedPassword(AnyText):
-    """A password that is compared with a hash: as it was typed, in whichever form."""
+    """A password that is compared with a hash: as it was typed, in whichever Unicode form.
+
+    It may have 128 characters in NFC, which are up to 512 as typed.
+    """
 
     def __init__(self, description, *, min, **arguments):
-        most = 128 * LONGEST_DECOMPOSITION
+        most = LONGEST_PASSWORD * LONGEST_DECOMPOSITION
         super().__init__(
             description, "correct horse battery", min=min, max=most, load_only=True, **arguments
         )
+
+    def _in_form(self, text):
+        text = super()._in_form(text)
+        if len(unicodedata.normalize("NFC", text)) > LONGEST_PASSWORD:
+            raise ValidationError(f"Longer than maximum length {LONGEST_PASSWORD}.")
+        return text
 
 
 class Code(Text):
