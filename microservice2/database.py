@@ -29,7 +29,11 @@ SORTS = {
         AND (price < %(after_key)s::numeric OR id > %(after_id)s)
         """,
     ),
-    "name": Sort("name", "name, id", "(name, id) > (%(after_key)s::text, %(after_id)s)"),
+    "name": Sort(
+        "name",
+        "name COLLATE names, id",
+        "(name COLLATE names, id) > (%(after_key)s::text, %(after_id)s)",
+    ),
     "newest": Sort(
         "created_at",
         "created_at DESC, id DESC",
@@ -282,7 +286,7 @@ def list_categories(tx):
         SELECT category, count(*) AS products
           FROM products
          GROUP BY category
-         ORDER BY category
+         ORDER BY category COLLATE names
         """,
     )
 
