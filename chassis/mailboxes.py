@@ -13,7 +13,7 @@ import unicodedata
 
 import idna
 
-from chassis.text import normalised
+from chassis.text import in_nfc, normalised
 
 MOST_OCTETS = 254  # in the form that is sent: https://www.rfc-editor.org/errata/eid1690
 MOST_LOCAL_OCTETS = 64  # RFC 5321, 4.5.3.1.1
@@ -109,4 +109,4 @@ def _label_in_ascii(label):
 
 
 def _in_lower_case(text):
-    return unicodedata.normalize("NFC", text.lower())
+    return in_nfc(text.lower())

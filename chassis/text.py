@@ -49,7 +49,7 @@ def normalised(text, *, lines=False):
         return text
     _refuse_characters(text, allowed=_JOINERS + (_LINE_FEED_AND_TAB if lines else ""))
     _refuse_long_rows_of_marks(text)
-    text = unicodedata.normalize("NFC", text)
+    text = in_nfc(text)
     for joiner in re.finditer(f"[{_JOINERS}]", text):
         if not _joins(text, joiner.start()):
             raise ValueError(
@@ -80,6 +80,11 @@ def as_name(text):
                 f"must not contain {_shown(selector[0])} behind a character that has no variants"
             )
     return text
+
+
+def in_nfc(text):
+    """Return the text in NFC, whatever it contains: for what is stored or compared already."""
+    return unicodedata.normalize("NFC", text)
 
 
 def _refuse_characters(text, allowed):

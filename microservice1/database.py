@@ -1,9 +1,14 @@
 """Database access: one function, one statement."""
 
-from chassis.mailboxes import identity
+import re
+
+from chassis.mailboxes import as_entered, identity
 from chassis.pagination import count_of
 from chassis.retention import Rows
+from chassis.stored_text import Texts
+from chassis.text import as_name
 from microservice1.models import (
+    USERNAME,
     Code,
     DeletedUser,
     FailedSignIns,
@@ -18,6 +23,31 @@ _USER = """
           id, username, email, email_confirmed, pending_email, full_name, password_hash, role,
           token_epoch, points, points_balance, status, version, created_at, updated_at
 """
+
+
+def _username(text):
+    if not re.fullmatch(USERNAME, text):
+        raise ValueError("must begin with a letter, a digit or _")
+    return text
+
+
+def _key_of(email):
+    """What users.email_key holds: an ASCII address is identified by itself in lower case."""
+    return None if email.isascii() else identity(email)
+
+
+TEXTS = (
+    Texts(
+        "users",
+        {
+            "username": _username,
+            "email": as_entered,
+            "pending_email": as_entered,
+            "full_name": as_name,
+        },
+        derived={"email_key": ("email", _key_of)},
+    ),
+)
 
 SESSIONS = Rows("sessions", moment="expires_at")
 REVOCATIONS = Rows("revocations", moment="revoked_at")
@@ -728,8 +758,3 @@ def delete_codes_for_other_mailboxes(tx, user_id, *, purpose, mailbox):
         purpose=purpose,
         mailbox=mailbox,
     )
-
-
-def _key_of(email):
-    """What users.email_key holds: an ASCII address is identified by itself in lower case."""
-    return None if email.isascii() else identity(email)

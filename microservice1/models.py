@@ -4,6 +4,7 @@ from dataclasses import dataclass, field
 from datetime import datetime
 
 STATUSES = ("Bronze", "Silver", "Gold")  # rising
+USERNAME = "[A-Za-z0-9_][A-Za-z0-9._-]*"
 REDEMPTION_STATES = ("redeemed", "refunded", "declined")
 
 

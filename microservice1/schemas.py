@@ -1,7 +1,6 @@
 """The wire: what comes in and goes out, its limits, and its words in OpenAPI."""
 
 import re
-import unicodedata
 
 from marshmallow import ValidationError, validates, validates_schema
 
@@ -22,9 +21,9 @@ from chassis.fields import (
     Whole,
     Word,
 )
-from chassis.text import LONGEST_DECOMPOSITION
+from chassis.text import LONGEST_DECOMPOSITION, in_nfc
 from chassis.tokens import ROLES, USER_TOKEN_SECONDS
-from microservice1.models import REDEMPTION_STATES, STATUSES
+from microservice1.models import REDEMPTION_STATES, STATUSES, USERNAME
 
 LONGEST_PASSWORD = 128
 MOST_POINTS = 1_000_000
@@ -34,8 +33,7 @@ class Username(Name):
     """A segment of a path, and a word on a command line: neither `..` nor `-h`."""
 
     def __init__(self, description, **arguments):
-        pattern = "[A-Za-z0-9_][A-Za-z0-9._-]*"
-        super().__init__(description, "ada", max=64, pattern=pattern, **arguments)
+        super().__init__(description, "ada", max=64, pattern=USERNAME, **arguments)
 
 
 class FullName(Name):
@@ -87,7 +85,7 @@ class TypedPassword(AnyText):
 
     def _in_form(self, text):
         text = super()._in_form(text)
-        if len(unicodedata.normalize("NFC", text)) > LONGEST_PASSWORD:
+        if len(in_nfc(text)) > LONGEST_PASSWORD:
             raise ValidationError(f"Longer than maximum length {LONGEST_PASSWORD}.")
         return text
 

@@ -1,10 +1,26 @@
 """Database access: one function, one statement."""
 
 from dataclasses import dataclass
+from functools import partial
 
 from chassis import wire
 from chassis.pagination import count_of
+from chassis.stored_text import Texts
+from chassis.text import as_name, in_nfc, normalised
 from microservice2.models import Category, Product, Reservation, ReservedItem, Shelf, StockEntry
+
+TEXTS = (
+    Texts(
+        "products",
+        {
+            "sku": as_name,
+            "name": as_name,
+            "category": as_name,
+            "description": partial(normalised, lines=True),
+        },
+    ),
+    Texts("stock_entries", {"reference": in_nfc, "reason": in_nfc}),  # nobody can change them
+)
 
 
 @dataclass(frozen=True, slots=True)

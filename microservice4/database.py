@@ -4,12 +4,17 @@ from dataclasses import asdict
 
 from chassis import retention
 from chassis.pagination import MOST_COUNTED, count_of
+from chassis.stored_text import Texts
+from chassis.text import in_nfc
 from microservice4.models import Contact, Notification, WithoutContact
 
 SENT, FAILED, SUPPRESSED = (
     retention.Rows("notifications", moment="created_at", condition=f"status = '{status}'")
     for status in ("sent", "failed", "suppressed")
 )
+
+# copies of what Users has, which tells what is not in its form
+TEXTS = (Texts("contacts", {"email": in_nfc, "full_name": in_nfc}, key="user_id"),)
 
 _CONTACT = "user_id, username, email, email_confirmed, full_name, version, deleted"
 

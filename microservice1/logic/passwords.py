@@ -10,7 +10,6 @@ Not to be called inside a transaction: it takes as long as many statements. (A r
 
 import os
 import threading
-import unicodedata
 from concurrent.futures import ThreadPoolExecutor
 from contextlib import suppress
 
@@ -18,6 +17,7 @@ from argon2 import PasswordHasher
 from argon2.exceptions import VerifyMismatchError
 
 from chassis.places import Places
+from chassis.text import in_nfc
 from microservice1.errors import PasswordsBusy
 
 PLACES = 2  # in one process: one password is hashed, one waits
@@ -30,7 +30,7 @@ _places = Places(PLACES, PasswordsBusy)
 
 def hashed(password):
     """Return the hash to be stored, of the password in NFC (RFC 8265). Raises PasswordsBusy."""
-    return _by_the_hashing_thread(_hasher.hash, _in_nfc(password))
+    return _by_the_hashing_thread(_hasher.hash, in_nfc(password))
 
 
 def confirmed(password, password_hash):
@@ -40,10 +40,10 @@ def confirmed(password, password_hash):
     was not in NFC. Without a hash the answer is None after the same work, so the time that it takes
     does not tell which accounts exist. Raises PasswordsBusy.
     """
-    if _matches(_in_nfc(password), password_hash):
+    if _matches(in_nfc(password), password_hash):
         return hashed(password) if is_outdated(password_hash) else password_hash
     # hashes of older releases are of the password as it was typed
-    if password != _in_nfc(password) and _matches(password, password_hash):
+    if password != in_nfc(password) and _matches(password, password_hash):
         return hashed(password)
     return None
 
@@ -61,10 +61,6 @@ def _matches(password, password_hash):
         return _by_the_hashing_thread(_hasher.verify, password_hash, password)
     except VerifyMismatchError:
         return False
-
-
-def _in_nfc(password):
-    return unicodedata.normalize("NFC", password)
 
 
 def _by_the_hashing_thread(work, *arguments):
