@@ -73,6 +73,20 @@ def identity(address):
         return _in_lower_case(address)
 
 
+def spellings(address):
+    """Return the two ways in which an identity is written in lower case: domain in ASCII, and not.
+
+    For a search in rows that keep addresses as they were given.
+    """
+    ascii_form = identity(address)
+    local, at, domain = ascii_form.rpartition("@")
+    try:
+        shown = ".".join(idna.ulabel(label) for label in domain.split("."))
+    except idna.IDNAError:  # an ASCII name that IDNA does not know has no other form
+        shown = domain
+    return [ascii_form, f"{local}{at}{shown}"]
+
+
 def _check_local_part(local):
     if not _LOCAL_PART.fullmatch(local):
         raise ValueError("must have letters, digits, and single dots between them, before the @")

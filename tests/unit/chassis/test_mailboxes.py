@@ -2,7 +2,7 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from chassis.mailboxes import canonical, identity, sendable
+from chassis.mailboxes import canonical, identity, sendable, spellings
 
 MAILBOX = "info@xn--bcher-kva.example"
 refused = pytest.mark.parametrize(
@@ -69,6 +69,16 @@ def test_sharp_s_is_a_letter_of_its_own_in_a_domain():
 )
 def test_what_a_mail_server_takes_is_taken(address):
     assert sendable(sendable(address)) == sendable(address)
+
+
+@pytest.mark.parametrize("given", ["Info@Bücher.example", "info@XN--BCHER-KVA.example"])
+def test_a_mailbox_has_two_spellings_in_lower_case(given):
+    assert spellings(given) == [MAILBOX, "info@bücher.example"]
+
+
+@pytest.mark.parametrize("text", ["nobody", "a@.example", "a@xn--zz.example", "a@b.example"])
+def test_what_has_no_other_spelling_has_its_own(text):
+    assert spellings(text) == [text, text]
 
 
 @refused
