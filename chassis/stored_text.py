@@ -12,7 +12,8 @@ from chassis.database import Duplicate, transaction
 IDS_AT_ONCE = 1_000  # in one statement, so that none runs into its limit
 
 # What may need a change; all other text is in its form: ASCII from the space on, nothing around it.
-_SUSPICIOUS = r"[^ -~]|^[ .-]| $|^$"
+# Quotes and brackets are for addresses that a mail server can no longer be given.
+_SUSPICIOUS = r"""[^ -~]|^[ ."-]|[] ]$|^$"""
 
 
 @dataclass(frozen=True, slots=True)

@@ -160,6 +160,15 @@ class TestUsers:
         assert code == 1
         assert said == "microservice1  users 1: username must begin with a letter, a digit or _"
 
+    @pytest.mark.parametrize("email", ['"a da"@example.com', "ada@[127.0.0.1]", "ada@ex.com\u200b"])
+    def test_an_address_that_cannot_be_written_to_is_reported(self, command, rows, email):
+        rows("INSERT INTO users (username, email) VALUES ('ada', %(email)s)", email=email)
+
+        code, said, _ = command()
+
+        assert code == 1
+        assert said.startswith("microservice1  users 1: email must ")
+
     def test_no_address_is_printed(self, command, rows):
         rows("INSERT INTO users (username, email) VALUES ('ada', 'secret@gmail\u200b')")
 
