@@ -80,10 +80,7 @@ def spellings(address):
     """
     ascii_form = identity(address)
     local, at, domain = ascii_form.rpartition("@")
-    try:
-        shown = ".".join(idna.ulabel(label) for label in domain.split("."))
-    except idna.IDNAError:  # an ASCII name that IDNA does not know has no other form
-        shown = domain
+    shown = ".".join(map(_label_in_unicode, domain.split(".")))
     return [ascii_form, f"{local}{at}{shown}"]
 
 
@@ -120,6 +117,13 @@ def _label_in_ascii(label):
         return idna.alabel(label).decode()
     except idna.IDNAError as error:
         raise ValueError(f"must have the name of a domain behind the @: {error}") from None
+
+
+def _label_in_unicode(label):
+    try:
+        return idna.ulabel(label)
+    except idna.IDNAError:  # an ASCII name that IDNA does not know has no other form
+        return label
 
 
 def _in_lower_case(text):

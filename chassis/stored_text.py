@@ -1,10 +1,11 @@
 """Stored text: rows from before the rules of `chassis.text` are brought into its form.
 
-A service lists its columns in `normalise.py`. Nothing is deleted and nothing is guessed: a row that
-no rule accepts, or that would equal another one, stays as it is and is reported.
+A service lists its columns in `TEXTS` of its `database.py`. Nothing is deleted and nothing is
+guessed: a row that no rule accepts, or that would equal another one, stays and is reported.
 """
 
 from collections.abc import Callable
+from contextlib import suppress
 from dataclasses import dataclass, field
 
 from chassis.database import Duplicate, transaction
@@ -79,11 +80,15 @@ class Texts:
         )
 
 
+class _DryRun(Exception):
+    """Rolls back a change that was only tried."""
+
+
 def normalise(texts, dry_run):
     """Bring the rows of a table into their form. Yields (number, column, what is the matter).
 
-    texts: a Texts. dry_run: whether to change nothing. What is the matter is None for a column that
-    was changed, or would be; else a clause that follows the name of the column.
+    texts: a Texts. dry_run: whether to roll back each change. What is the matter is None for a
+    column that was changed, or would be; else a clause that follows the name of the column.
     """
     with transaction() as tx:
         last = texts.last(tx)
@@ -102,9 +107,10 @@ def _normalise(texts, row, column, dry_run):
         wanted = texts.wanted(row, column)
         if all(row[name] == value for name, value in wanted.items()):
             return
-        if not dry_run:
-            with transaction() as tx:
-                texts.write(tx, row, wanted)
+        with suppress(_DryRun), transaction() as tx:
+            texts.write(tx, row, wanted)
+            if dry_run:
+                raise _DryRun
         yield number, column, None
     except ValueError as refusal:
         yield number, column, str(refusal)

@@ -22,6 +22,7 @@ _REFUSED = {
     "Zl": "a line separator",
     "Zp": "a paragraph separator",
 }
+_MARKS_IN_NFD = "\u0f73\u0f75\u0f81"  # two marks each, though no mark by their own class
 _VIRAMA = 9  # the combining class of signs that join consonants of Indic scripts
 
 # Letters, marks and symbols that show nothing
@@ -100,7 +101,8 @@ def _refuse_characters(text, allowed):
 def _refuse_long_rows_of_marks(text):
     row = 0
     for character in text:
-        row = row + 1 if unicodedata.combining(character) else 0
+        is_mark = unicodedata.combining(character) or character in _MARKS_IN_NFD
+        row = row + 1 if is_mark else 0
         if row > MOST_MARKS_IN_A_ROW:
             raise ValueError(f"must not have more than {MOST_MARKS_IN_A_ROW} marks on a character")
 

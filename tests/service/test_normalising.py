@@ -86,9 +86,11 @@ class TestProducts:
             """
         )
 
+        dry_code, dry, _ = command("--dry-run")
         code, said, _ = command()
 
-        assert code == 1
+        assert (code, dry_code) == (1, 1)
+        assert "sku is taken in another spelling" in dry
         assert (
             "microservice2  products 2: sku is taken in another spelling (products_sku_key)"
             in said.splitlines()
