@@ -4,6 +4,8 @@ import importlib
 
 import pytest
 
+from chassis import stored_text
+
 DECOMPOSED = "Cafe\u0301"
 COMPOSED = "Café"
 
@@ -117,15 +119,16 @@ class TestProducts:
         ]
         assert rows("SELECT sku, name FROM products") == [("LAMP\u200b", "   ")]
 
-    def test_many_rows_are_done_in_pieces(self, command, rows):
+    def test_many_rows_are_done_in_pieces(self, command, rows, monkeypatch):
+        monkeypatch.setattr(stored_text, "IDS_AT_ONCE", 10)
         rows(
             """
             INSERT INTO products (sku, name, category, price)
-            SELECT 'sku' || n, 'Cafe\u0301', 'Coffee', 1 FROM generate_series(1, 2500) AS n
+            SELECT 'sku' || n, 'Cafe\u0301', 'Coffee', 1 FROM generate_series(1, 25) AS n
             """
         )
 
-        assert command()[1] == "microservice2  products: 2,500 texts normalised"
+        assert command()[1] == "microservice2  products: 25 texts normalised"
         assert rows("SELECT DISTINCT name FROM products") == [(COMPOSED,)]
 
 
