@@ -5,7 +5,7 @@ https://github.com/cloudevents/spec/blob/v1.0.2/cloudevents/formats/json-format.
 
 import marshmallow as ma
 
-from chassis.fields import Instant, Schema, Text, Word
+from chassis.fields import AnyText, Instant, Schema, Word
 
 CONTENT_TYPE = "application/cloudevents+json"  # one event; the parser takes a batch as well
 
@@ -23,25 +23,25 @@ class CloudEvent(Facts):
     FACTS = {}  # {type: an instance of its Facts}
 
     specversion = Word("The version of CloudEvents", "1.0", ["1.0"], required=True)
-    id = Text(
+    id = AnyText(
         "The same id is the same event",
         "0b7a3c0e-3f6d-4e0b-9a54-1d3f3e0f7f11",
         max=100,
         required=True,
     )
-    source = Text("Who says it", "/microservice3", max=200, required=True)
-    type = Text("What happened", "order.confirmed", max=100, required=True)
-    subject = Text("What it is about", "order/7", max=200, required=True)
+    source = AnyText("Who says it", "/microservice3", max=200, required=True)
+    type = AnyText("What happened", "order.confirmed", max=100, required=True)
+    subject = AnyText("What it is about", "order/7", max=200, required=True)
     time = Instant("When it happened", "2026-01-31T09:30:00Z", required=True)
     data = ma.fields.Dict(
         required=True,
         metadata={"description": "The facts, by the type of event", "example": {"order_id": 7}},
     )
 
-    requestid = Text(
+    requestid = AnyText(
         "The request that it came from", "3f2a9c0de1b24c6f", max=128, load_default=None
     )
-    traceparent = Text(
+    traceparent = AnyText(
         "The W3C trace that it belongs to", "00-0af7-b7ad-01", max=64, load_default=None
     )
 

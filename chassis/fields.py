@@ -10,14 +10,16 @@ Every field takes its description and an example first, then marshmallow's own a
 import re
 from datetime import UTC, date, datetime
 from decimal import Decimal
+from functools import partial
 
 import marshmallow as ma
 from marshmallow import validate
 
-from chassis import resources, service
+from chassis import mailboxes, resources, service
 from chassis.errors import MOST_ERRORS
 from chassis.money import CENT, LARGEST_AMOUNT
 from chassis.pagination import Paging, position_of
+from chassis.text import LONGEST_DECOMPOSITION, as_name, normalised
 
 LARGEST_ID = 2**63 - 1
 _PIECE = 20  # entries of a list that are validated together
@@ -52,10 +54,13 @@ class _Documented:
         super().__init__(metadata=metadata, **arguments)
 
 
-class Text(_Documented, ma.fields.String):
-    """A string of `min` to `max` characters that PostgreSQL can hold; `pattern` matches all."""
+class AnyText(_Documented, ma.fields.String):
+    """A string of `min` to `max` characters that PostgreSQL can hold, taken as it is.
 
-    default_error_messages = {"unstorable": "May not hold NUL or a lone surrogate."}
+    For what another service of ours says, and for what is compared only. `pattern` matches all.
+    """
+
+    default_error_messages = {"unstorable": "Must not contain NUL or a lone surrogate."}
 
     def __init__(self, description, example, *, min=1, max, pattern=None, **arguments):
         self._length = validate.Length(min=min, max=max)
@@ -67,20 +72,55 @@ class Text(_Documented, ma.fields.String):
 
     def _deserialize(self, value, attr, data, **kwargs):
         text = super()._deserialize(value, attr, data, **kwargs)
-        if len(text) > self._length.max:
-            self._length(text)  # raises before any pattern reads a text of a megabyte
+        self._refuse_if_longer(text, LONGEST_DECOMPOSITION * self._length.max)
+        text = self._in_form(text)
+        self._refuse_if_longer(text, self._length.max)
+        return text
+
+    def _refuse_if_longer(self, text, most):
+        """Refuse before a pattern, or normalisation, reads a text of a megabyte."""
+        if len(text) > most:
+            self._length(text)
+
+    def _in_form(self, text):
         if _UNSTORABLE.search(text):
             raise self.make_error("unstorable")
         return text
 
 
+class Text(AnyText):
+    """One line of text, in the form that `chassis.text.normalised` returns."""
+
+    _form = staticmethod(normalised)
+
+    def _in_form(self, text):
+        try:
+            return self._form(text)
+        except ValueError as refusal:
+            reason = str(refusal)
+            raise ma.ValidationError(f"{reason[0].upper()}{reason[1:]}.") from None
+
+
+class FreeText(Text):
+    """Text that may have line feeds and tabs."""
+
+    _form = staticmethod(partial(normalised, lines=True))
+
+
+class Name(Text):
+    """A name or a key: not blank, no white space around it (`chassis.text.as_name`)."""
+
+    _form = staticmethod(as_name)
+
+
 class Email(Text):
-    """An e-mail address of up to 254 characters, kept as it was given."""
+    """An e-mail address that can be written to, kept as it was given (`chassis.mailboxes`)."""
+
+    _form = staticmethod(mailboxes.as_entered)
 
     def __init__(self, description, example, **arguments):
-        super().__init__(description, example, min=3, max=254, **arguments)
+        super().__init__(description, example, min=3, max=mailboxes.MOST_OCTETS, **arguments)
         self.metadata["format"] = "email"
-        self.validators.append(validate.Email())
 
 
 class Word(_Documented, ma.fields.String):

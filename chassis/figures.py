@@ -8,7 +8,7 @@ Exit status 1 and a sentence on standard error if the database does not answer.
 import argparse
 import sys
 
-from chassis import outbox, settings
+from chassis import collations, outbox, settings
 from chassis.database import transaction
 from chassis.errors import Problem
 from chassis.service import Service
@@ -18,7 +18,9 @@ def figures():
     """Return {name: whole number} of the current service. Raises DatabaseUnavailable."""
     with transaction() as tx:
         backlog = outbox.backlog(tx)
+        outdated = collations.count_outdated(tx)
     return {
+        "collations_outdated": outdated,
         "outbox_waiting": backlog.waiting,
         "outbox_dead": backlog.dead,
         "outbox_oldest_seconds": backlog.oldest_seconds,

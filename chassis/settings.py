@@ -13,6 +13,8 @@ from urllib.parse import urlsplit
 
 from environs import Env, EnvError, validate
 
+from chassis.mailboxes import sendable
+
 SERVICES = {f"microservice{n}": f"service{n}" for n in range(1, 5)}
 DEFAULT_INTERNAL_URL = "http://127.0.0.1:8081"
 DEFAULT_MAIL_FROM = "Quartet <no-reply@quartet.invalid>"
@@ -221,9 +223,15 @@ def _smtp_url(env):
 
 def _mail_from(env):
     sender = env.str("MAIL_FROM", DEFAULT_MAIL_FROM)
-    name, _, domain = parseaddr(sender)[1].rpartition("@")
-    if not name or not domain or not sender.isprintable():
-        raise EnvError("MAIL_FROM must be like shop@example.com or Shop <shop@example.com>")
+    form = "MAIL_FROM must be like shop@example.com or Shop <shop@example.com>"
+    if not sender.isprintable():
+        raise EnvError(form)
+    try:
+        address = sendable(parseaddr(sender)[1])
+    except ValueError as refusal:
+        raise EnvError(f"{form}, and its address {refusal}") from None
+    if not address.isascii():  # a mail server without SMTPUTF8 would take no e-mail at all
+        raise EnvError(f"{form}, with ASCII before the @")
     return sender
 
 

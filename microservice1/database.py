@@ -1,8 +1,14 @@
 """Database access: one function, one statement."""
 
+import re
+
+from chassis.mailboxes import as_entered, identity
 from chassis.pagination import count_of
 from chassis.retention import Rows
+from chassis.stored_text import Texts
+from chassis.text import as_name
 from microservice1.models import (
+    USERNAME,
     Code,
     DeletedUser,
     FailedSignIns,
@@ -18,6 +24,31 @@ _USER = """
           token_epoch, points, points_balance, status, version, created_at, updated_at
 """
 
+
+def _username(text):
+    if not re.fullmatch(USERNAME, text):
+        raise ValueError("must begin with a letter, a digit or _")
+    return text
+
+
+def _key_of(email):
+    """What users.email_key holds: an ASCII address is identified by itself in lower case."""
+    return None if email.isascii() else identity(email)
+
+
+TEXTS = (
+    Texts(
+        "users",
+        {
+            "username": _username,
+            "email": as_entered,
+            "pending_email": as_entered,
+            "full_name": as_name,
+        },
+        derived={"email_key": ("email", _key_of)},
+    ),
+)
+
 SESSIONS = Rows("sessions", moment="expires_at")
 REVOCATIONS = Rows("revocations", moment="revoked_at")
 KNOWN_ADDRESSES = Rows("known_addresses", moment="seen_at")
@@ -29,7 +60,7 @@ _REDEMPTION = "order_id, state, user_id, points, balance"
 
 _MATCHING = """
        WHERE (%(username)s::text IS NULL OR lower(username) = lower(%(username)s))
-         AND (%(email)s::text IS NULL OR lower(email) = lower(%(email)s))
+         AND (%(mailbox)s::text IS NULL OR coalesce(email_key, lower(email)) = %(mailbox)s)
          AND (%(status)s::text IS NULL OR status = %(status)s)
          AND (%(role)s::text IS NULL OR role = %(role)s)
 """
@@ -43,17 +74,18 @@ def insert_user(
         User,
         f"""
         INSERT INTO users (
-            username, email, email_confirmed, full_name, password_hash, role,
+            username, email, email_key, email_confirmed, full_name, password_hash, role,
             points, points_balance, status
         )
         VALUES (
-            %(username)s, %(email)s, %(email_confirmed)s, %(full_name)s, %(password_hash)s,
-            %(role)s, %(points)s, %(points)s, %(status)s
+            %(username)s, %(email)s, %(email_key)s, %(email_confirmed)s, %(full_name)s,
+            %(password_hash)s, %(role)s, %(points)s, %(points)s, %(status)s
         )
         RETURNING {_USER}
         """,
         username=username,
         email=email,
+        email_key=_key_of(email),
         email_confirmed=email_confirmed,
         full_name=full_name,
         password_hash=password_hash,
@@ -82,21 +114,23 @@ def find_taken_name(tx, username, email):
         SELECT CASE
                    WHEN EXISTS (SELECT FROM users WHERE lower(username) = lower(%(username)s))
                    THEN 'users_username_key'
-                   WHEN EXISTS (SELECT FROM users WHERE lower(email) = lower(%(email)s))
-                   THEN 'users_email_key'
+                   WHEN EXISTS (
+                            SELECT FROM users WHERE coalesce(email_key, lower(email)) = %(mailbox)s
+                        )
+                   THEN 'users_mailbox_key'
                END
         """,
         username=username,
-        email=email,
+        mailbox=identity(email),
     )
 
 
 def find_user_with_email(tx, email):
-    """Return the user whose address this is, confirmed or not, but not pending; in any case."""
+    """Return the user whose mailbox this is, confirmed or not, but not pending; in any spelling."""
     return tx.one(
         User,
-        f"SELECT {_USER} FROM users WHERE lower(email) = lower(%(email)s)",
-        email=email,
+        f"SELECT {_USER} FROM users WHERE coalesce(email_key, lower(email)) = %(mailbox)s",
+        mailbox=identity(email),
     )
 
 
@@ -126,6 +160,7 @@ def lock_admins_and(tx, user_id):
 
 
 def count_users(tx, **filters):
+    """Count users. filters: username, mailbox (a chassis.mailboxes.identity), status, role."""
     return tx.value(count_of(f"users {_MATCHING}"), **filters)
 
 
@@ -164,6 +199,7 @@ def update_user(
            UPDATE users
               SET username = %(username)s,
                   email = %(email)s,
+                  email_key = %(email_key)s,
                   email_confirmed = %(email_confirmed)s,
                   pending_email = %(pending_email)s,
                   full_name = %(full_name)s,
@@ -177,6 +213,7 @@ def update_user(
         user_id=user_id,
         username=username,
         email=email,
+        email_key=_key_of(email),
         email_confirmed=email_confirmed,
         pending_email=pending_email,
         full_name=full_name,
@@ -650,18 +687,18 @@ def take_failed_sign_ins(tx, *, most):
     )
 
 
-def insert_code(tx, user_id, *, purpose, email, code_hash, valid_for):
-    """Store a code that goes to an address. valid_for: a timedelta. Returns the Code."""
+def insert_code(tx, user_id, *, purpose, mailbox, code_hash, valid_for):
+    """Store a code that goes to a mailbox. valid_for: a timedelta. Returns the Code."""
     return tx.one(
         Code,
         f"""
         INSERT INTO email_codes (code_hash, user_id, purpose, email, expires_at)
-        VALUES (%(code_hash)s, %(user_id)s, %(purpose)s, %(email)s, now() + %(valid_for)s)
+        VALUES (%(code_hash)s, %(user_id)s, %(purpose)s, %(mailbox)s, now() + %(valid_for)s)
         RETURNING {_CODE}
         """,
         user_id=user_id,
         purpose=purpose,
-        email=email,
+        mailbox=mailbox,
         code_hash=code_hash,
         valid_for=valid_for,
     )
@@ -683,20 +720,20 @@ def find_code(tx, purpose, code_hash):
     )
 
 
-def count_codes(tx, user_id, *, purpose, email, within):
-    """Return how many codes were made for that address of a user lately. within: a timedelta."""
+def count_codes(tx, user_id, *, purpose, mailbox, within):
+    """Return how many codes were made for that mailbox of a user lately. within: a timedelta."""
     return tx.value(
         """
         SELECT count(*)
           FROM email_codes
          WHERE user_id = %(user_id)s
            AND purpose = %(purpose)s
-           AND lower(email) = lower(%(email)s)
+           AND lower(email) = %(mailbox)s
            AND created_at > now() - %(within)s
         """,
         user_id=user_id,
         purpose=purpose,
-        email=email,
+        mailbox=mailbox,
         within=within,
     )
 
@@ -709,15 +746,15 @@ def delete_codes(tx, user_id, purpose):
     )
 
 
-def delete_codes_for_other_addresses(tx, user_id, *, purpose, email):
+def delete_codes_for_other_mailboxes(tx, user_id, *, purpose, mailbox):
     tx.queue(
         """
         DELETE FROM email_codes
          WHERE user_id = %(user_id)s
            AND purpose = %(purpose)s
-           AND lower(email) <> lower(%(email)s)
+           AND lower(email) <> %(mailbox)s
         """,
         user_id=user_id,
         purpose=purpose,
-        email=email,
+        mailbox=mailbox,
     )

@@ -4,6 +4,7 @@ from dataclasses import dataclass, field
 from datetime import datetime
 
 STATUSES = ("Bronze", "Silver", "Gold")  # rising
+USERNAME = "[A-Za-z0-9_][A-Za-z0-9._-]*"
 REDEMPTION_STATES = ("redeemed", "refunded", "declined")
 
 
@@ -103,7 +104,10 @@ class FailedSignIns:
 
 @dataclass(frozen=True, slots=True)
 class Code:
-    """A single-use code, sent to `email`, that is still valid; the code itself is not stored."""
+    """A single-use code that is still valid; the code itself is not stored.
+
+    email: the mailbox that it was sent to, as chassis.mailboxes.identity names it.
+    """
 
     user_id: int
     purpose: str

@@ -1,49 +1,51 @@
 """The wire: what comes in and goes out, its limits, and its words in OpenAPI."""
 
 import re
-import unicodedata
 
 from marshmallow import ValidationError, validates, validates_schema
 
 from chassis.events import CloudEvent, Facts
 from chassis.fields import (
     AnyJson,
+    AnyText,
     Change,
     Email,
+    FreeText,
     Instant,
     ListQuery,
     Money,
+    Name,
     Schema,
     Text,
     Truth,
     Whole,
     Word,
 )
+from chassis.text import LONGEST_DECOMPOSITION, in_nfc
 from chassis.tokens import ROLES, USER_TOKEN_SECONDS
-from microservice1.models import REDEMPTION_STATES, STATUSES
+from microservice1.models import REDEMPTION_STATES, STATUSES, USERNAME
 
+LONGEST_PASSWORD = 128
 MOST_POINTS = 1_000_000
 
 
-class Username(Text):
+class Username(Name):
+    """A segment of a path, and a word on a command line: neither `..` nor `-h`."""
+
     def __init__(self, description, **arguments):
-        super().__init__(description, "ada", max=64, pattern="[A-Za-z0-9._-]+", **arguments)
+        super().__init__(description, "ada", max=64, pattern=USERNAME, **arguments)
 
 
-class FullName(Text):
+class FullName(Name):
     """A name as letters greet by it: no link, no markup, one line."""
 
     _LINK_OR_MARKUP = re.compile(r"://|www\.|[<>]", re.IGNORECASE)
-    _CONTROLS = {"Cc", "Zl", "Zp"}  # control characters, separators of lines and paragraphs
 
-    default_error_messages = {
-        "link": "May not hold `://`, `www.`, `<` or `>`.",
-        "control": "May not hold control characters or line breaks.",
-    }
+    default_error_messages = {"link": "Must not contain `://`, `www.`, `<` or `>`."}
 
     def __init__(self, **arguments):
         super().__init__(
-            "Their name in e-mails: no control characters, `://`, `www.`, `<` or `>`",
+            "Their name in e-mails: one line, without `://`, `www.`, `<` or `>`",
             "Ada Lovelace",
             max=200,
             allow_none=True,
@@ -54,16 +56,38 @@ class FullName(Text):
         name = super()._deserialize(value, attr, data, **kwargs)
         if self._LINK_OR_MARKUP.search(name):
             raise self.make_error("link")
-        if any(unicodedata.category(character) in self._CONTROLS for character in name):
-            raise self.make_error("control")
         return name
 
 
-class Password(Text):
-    def __init__(self, description, *, min=8, **arguments):
+class NewPassword(Text):
+    def __init__(self, description, **arguments):
         super().__init__(
-            description, "correct horse battery", min=min, max=128, load_only=True, **arguments
+            description,
+            "correct horse battery",
+            min=8,
+            max=LONGEST_PASSWORD,
+            load_only=True,
+            **arguments,
         )
+
+
+class TypedPassword(AnyText):
+    """A password that is compared with a hash: as it was typed, in whichever Unicode form.
+
+    It may have 128 characters in NFC, which are up to 512 as typed.
+    """
+
+    def __init__(self, description, *, min, **arguments):
+        most = LONGEST_PASSWORD * LONGEST_DECOMPOSITION
+        super().__init__(
+            description, "correct horse battery", min=min, max=most, load_only=True, **arguments
+        )
+
+    def _in_form(self, text):
+        text = super()._in_form(text)
+        if len(in_nfc(text)) > LONGEST_PASSWORD:
+            raise ValidationError(f"Longer than maximum length {LONGEST_PASSWORD}.")
+        return text
 
 
 class Code(Text):
@@ -81,7 +105,7 @@ class Code(Text):
 class NewUser(Schema):
     username = Username("To log in with; upper and lower case are the same", required=True)
     email = Email("Where e-mails go; nobody else may have it", "ada@example.com", required=True)
-    password = Password("Without one the account cannot log in until an administrator sets one")
+    password = NewPassword("Without one the account cannot log in until an administrator sets one")
     full_name = FullName()
     role = Word("What they may do (administrators only)", "customer", ROLES)
     points = Whole("To begin with (administrators only)", 0, min=0, max=MOST_POINTS)
@@ -90,8 +114,8 @@ class NewUser(Schema):
 class UserFields(Schema):
     email = Email("Where e-mails go; nobody else may have it", "ada@example.com", required=True)
     full_name = FullName(load_default=None)
-    password = Password("A new one; left out, the present one stays")
-    current_password = Password(
+    password = NewPassword("A new one; left out, the present one stays")
+    current_password = TypedPassword(
         "To be given with a new password, unless by an administrator", min=0
     )
     username = Username("To log in with (administrators only)")
@@ -141,7 +165,7 @@ class PointsChange(Schema):
         max=MOST_POINTS,
         required=True,
     )
-    reason = Text("Why", "A late parcel", max=500, required=True)
+    reason = FreeText("Why", "A late parcel", max=500, required=True)
 
     @validates("points")
     def _changes_something(self, value, **_):
@@ -151,7 +175,7 @@ class PointsChange(Schema):
 
 class Credentials(Schema):
     username = Text("In any case", "ada", max=64, required=True)
-    password = Password("Of the account", min=1, required=True)
+    password = TypedPassword("Of the account", min=1, required=True)
 
 
 class RefreshToken(Schema):
@@ -187,7 +211,7 @@ class PasswordResetRequest(Schema):
 
 class PasswordReset(Schema):
     code = Code()
-    password = Password("The new one", required=True)
+    password = NewPassword("The new one", required=True)
 
 
 class RedemptionRequest(Schema):

@@ -1,10 +1,26 @@
 """Database access: one function, one statement."""
 
 from dataclasses import dataclass
+from functools import partial
 
 from chassis import wire
 from chassis.pagination import count_of
+from chassis.stored_text import Texts
+from chassis.text import as_name, in_nfc, normalised
 from microservice2.models import Category, Product, Reservation, ReservedItem, Shelf, StockEntry
+
+TEXTS = (
+    Texts(
+        "products",
+        {
+            "sku": as_name,
+            "name": as_name,
+            "category": as_name,
+            "description": partial(normalised, lines=True),
+        },
+    ),
+    Texts("stock_entries", {"reference": in_nfc, "reason": in_nfc}),  # nobody can change them
+)
 
 
 @dataclass(frozen=True, slots=True)
@@ -29,7 +45,11 @@ SORTS = {
         AND (price < %(after_key)s::numeric OR id > %(after_id)s)
         """,
     ),
-    "name": Sort("name", "name, id", "(name, id) > (%(after_key)s::text, %(after_id)s)"),
+    "name": Sort(
+        "name",
+        "name COLLATE names, id",
+        "(name COLLATE names, id) > (%(after_key)s::text, %(after_id)s)",
+    ),
     "newest": Sort(
         "created_at",
         "created_at DESC, id DESC",
@@ -282,7 +302,7 @@ def list_categories(tx):
         SELECT category, count(*) AS products
           FROM products
          GROUP BY category
-         ORDER BY category
+         ORDER BY category COLLATE names
         """,
     )
 

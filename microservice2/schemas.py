@@ -11,10 +11,12 @@ from chassis.fields import (
     Change,
     Currency,
     Flag,
+    FreeText,
     Instant,
     ListQuery,
     Many,
     Money,
+    Name,
     Query,
     Rows,
     Schema,
@@ -30,10 +32,12 @@ SORTS = ("price_asc", "price_desc", "name", "newest", "popular")
 
 
 class ProductFields(Schema):
-    sku = Text("The shop's own code; upper and lower case differ", "LAMP-1", max=64, required=True)
-    name = Text("What customers see", "Desk lamp", max=200, required=True)
-    description = Text("More about it", "Warm white, dimmable", min=0, max=10_000, load_default="")
-    category = Text("Where it is found", "Lighting", max=100, required=True)
+    sku = Name("The shop's own code; upper and lower case differ", "LAMP-1", max=64, required=True)
+    name = Name("What customers see", "Desk lamp", max=200, required=True)
+    description = FreeText(
+        "More about it", "Warm white, dimmable", min=0, max=10_000, load_default=""
+    )
+    category = Name("Where it is found", "Lighting", max=100, required=True)
     price = Money("For one unit", 29.90, required=True)
 
 
@@ -42,10 +46,10 @@ class NewProduct(ProductFields):
 
 
 class ProductChange(Change):
-    sku = Text("The shop's own code; upper and lower case differ", "LAMP-1", max=64)
-    name = Text("What customers see", "Desk lamp", max=200)
-    description = Text("More about it", "Warm white, dimmable", min=0, max=10_000)
-    category = Text("Where it is found", "Lighting", max=100)
+    sku = Name("The shop's own code; upper and lower case differ", "LAMP-1", max=64)
+    name = Name("What customers see", "Desk lamp", max=200)
+    description = FreeText("More about it", "Warm white, dimmable", min=0, max=10_000)
+    category = Name("Where it is found", "Lighting", max=100)
     price = Money("For one unit", 24.90)
 
 
@@ -128,8 +132,8 @@ class StockChange(Schema):
         max=MOST_UNITS,
         required=True,
     )
-    reason = Text("Why", "Delivery", max=500, required=True)
-    reference = Text("Your own number for it, unique for the product", "DN-2041", max=100)
+    reason = FreeText("Why", "Delivery", max=500, required=True)
+    reference = Name("Your own number for it, unique for the product", "DN-2041", max=100)
 
     @validates("delta")
     def _changes_something(self, value, **_):

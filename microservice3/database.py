@@ -2,7 +2,15 @@
 
 from chassis import wire
 from chassis.pagination import count_of
+from chassis.stored_text import Texts
+from chassis.text import in_nfc
 from microservice3.models import Change, DayOfSales, Line, Order
+
+# nobody can change a reference
+TEXTS = (
+    Texts("orders", {"reference": in_nfc}),
+    Texts("sales", {"reference": in_nfc}, key="order_id"),
+)
 
 _ORDER = """
           id, user_id, state, shown, reason, refusal, requested, reference, subtotal, discount,

@@ -12,6 +12,7 @@ from chassis.fields import (
     Many,
     ManyAsTheyAre,
     Money,
+    Name,
     Query,
     Schema,
     Text,
@@ -43,7 +44,7 @@ class NewOrder(Schema):
     redeem_points = Whole(
         "Points to redeem: 100 are worth 1.00, up to the subtotal", 500, min=0, max=MOST_POINTS
     )
-    reference = Text("Your own order number, unique for a user", "PO-2041", max=100)
+    reference = Name("Your own order number, unique for a user", "PO-2041", max=100)
     user_id = Whole("For whom; only an administrator may order for somebody else", 7)
     placed_at = Instant(
         "When it was ordered, if in the past; only an administrator may say", "2026-01-31T09:30:00Z"

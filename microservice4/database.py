@@ -3,13 +3,19 @@
 from dataclasses import asdict
 
 from chassis import retention
+from chassis.mailboxes import spellings
 from chassis.pagination import MOST_COUNTED, count_of
+from chassis.stored_text import Texts
+from chassis.text import in_nfc
 from microservice4.models import Contact, Notification, WithoutContact
 
 SENT, FAILED, SUPPRESSED = (
     retention.Rows("notifications", moment="created_at", condition=f"status = '{status}'")
     for status in ("sent", "failed", "suppressed")
 )
+
+# copies of what Users has, which tells what is not in its form
+TEXTS = (Texts("contacts", {"email": in_nfc, "full_name": in_nfc}, key="user_id"),)
 
 _CONTACT = "user_id, username, email, email_confirmed, full_name, version, deleted"
 
@@ -129,9 +135,10 @@ def insert_notification(tx, news, fate):
 
 
 def count_to_unconfirmed(tx, recipient, *, event_types, at_most):
-    """Return how many e-mails to an address not known to be its user's a day has had.
+    """Return how many e-mails to a mailbox not known to be its user's a day has had.
 
-    event_types: the ones that count. at_most: there is no need to count further.
+    recipient: the mailbox in any spelling. event_types: the ones that count. at_most: there is no
+    need to count further.
     """
     return tx.value(
         """
@@ -141,13 +148,13 @@ def count_to_unconfirmed(tx, recipient, *, event_types, at_most):
                      FROM notifications
                     WHERE unconfirmed
                       AND status <> 'suppressed'
-                      AND lower(recipient) = lower(%(recipient)s)
+                      AND lower(recipient) = ANY(%(spellings)s)
                       AND created_at > now() - interval '1 day'
                       AND event_type = ANY(%(event_types)s)
                     LIMIT %(at_most)s
                ) AS counted
         """,
-        recipient=recipient,
+        spellings=spellings(recipient),
         event_types=list(event_types),
         at_most=at_most,
     )

@@ -4,7 +4,18 @@ from decimal import Decimal
 from types import NoneType
 
 from chassis.events import CloudEvent, Facts
-from chassis.fields import Instant, ListQuery, Money, Rows, Schema, Text, Truth, Whole, Word
+from chassis.fields import (
+    AnyText,
+    Instant,
+    ListQuery,
+    Money,
+    Rows,
+    Schema,
+    Text,
+    Truth,
+    Whole,
+    Word,
+)
 from microservice4.models import EMAILED, STATUSES
 
 
@@ -60,35 +71,37 @@ class DeletionFacts(UserFacts):
 
 
 class ContactFacts(UserFacts):
-    username = Text("The user's name here", "ada", max=200, required=True)
-    email = Text("Where the user can be reached", "ada@example.com", max=254, required=True)
+    username = AnyText("The user's name here", "ada", max=200, required=True)
+    email = AnyText("Where the user can be reached", "ada@example.com", max=254, required=True)
     email_confirmed = Truth(
         "Whether the user is known to read e-mails there; events of older releases do not say",
         True,
         load_default=True,
     )
-    full_name = Text(
+    full_name = AnyText(
         "The user's full name", "Ada Lovelace", min=0, max=1000, allow_none=True, load_default=None
     )
 
 
 class RegistrationFacts(ContactFacts):
-    code = Text("What confirms the address, if it is to be confirmed", "0f9d7c1e6b3a4852", max=100)
+    code = AnyText(
+        "What confirms the address, if it is to be confirmed", "0f9d7c1e6b3a4852", max=100
+    )
     code_expires_at = Instant("Until when the code is valid", "2026-02-07T09:30:00Z")
 
 
 class AddressFacts(ContactFacts):
-    recipient = Text("Where the e-mail goes", "countess@example.com", max=254, required=True)
+    recipient = AnyText("Where the e-mail goes", "countess@example.com", max=254, required=True)
     recipient_confirmed = Truth("Whether the user is known to read it there", False, required=True)
 
 
 class CodeFacts(AddressFacts):
-    code = Text("For one use", "0f9d7c1e6b3a4852", max=100, required=True)
+    code = AnyText("For one use", "0f9d7c1e6b3a4852", max=100, required=True)
     code_expires_at = Instant("Until when it is valid", "2026-01-31T10:00:00Z", required=True)
 
 
 class PromotionFacts(ContactFacts):
-    status = Text("The user's new status", "Gold", max=100, required=True)
+    status = AnyText("The user's new status", "Gold", max=100, required=True)
 
 
 _TEXT, _AMOUNT = (str, NoneType), (int, Decimal, NoneType)
@@ -99,7 +112,7 @@ class OrderFacts(Facts):
     user_id = Whole("Whose order it is", 7, required=True)
     version = Whole("Grows with every change of the order", 2, min=0, required=True)
     total = Money("What the order costs", 59.80, allow_none=True, load_default=None)
-    currency = Text("Of all its amounts, ISO 4217", "EUR", max=10, required=True)
+    currency = AnyText("Of all its amounts, ISO 4217", "EUR", max=10, required=True)
     items = Rows(
         "Its lines; what Products says of them is null for an order that was never confirmed",
         {"product_id": 1, "quantity": 2, "sku": "LAMP-1", "name": "Lamp", "unit_price": 29.90},
@@ -113,7 +126,7 @@ class OrderFacts(Facts):
         },
         required=True,
     )
-    reason = Text(
+    reason = AnyText(
         "Why it is so", "Out of stock", min=0, max=1000, allow_none=True, load_default=None
     )
 

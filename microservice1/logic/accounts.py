@@ -5,6 +5,7 @@ from functools import partial
 from chassis import audit, rates, service
 from chassis.database import transaction
 from chassis.errors import Forbidden, NotFound, present
+from chassis.mailboxes import identity
 from chassis.pagination import page_of
 from microservice1 import database
 from microservice1.errors import LastAdmin, WrongPassword
@@ -27,8 +28,9 @@ _COPIED_ELSEWHERE = ("username", "email", "email_confirmed", "full_name")
 _SIGNING_IN = ("password_hash", "role")
 
 
-def list_users(*, paging, **filters):
-    filters = {**dict.fromkeys(("username", "email", "status", "role")), **filters}
+def list_users(*, paging, email=None, **filters):
+    mailbox = None if email is None else identity(email)
+    filters = {**dict.fromkeys(("username", "status", "role")), "mailbox": mailbox, **filters}
     with transaction() as tx:
         return page_of(
             paging,
@@ -40,7 +42,7 @@ def list_users(*, paging, **filters):
 def has_admin():
     """Return whether the shop has an administrator."""
     with transaction() as tx:
-        return database.count_users(tx, username=None, email=None, status=None, role="admin") > 0
+        return database.count_users(tx, username=None, mailbox=None, status=None, role="admin") > 0
 
 
 def get_user(caller, user_id):
@@ -134,7 +136,7 @@ def _check_password(user_id, current_password, network):
     with transaction() as tx:
         user = present(database.find_user(tx, user_id))
         tried = guessing.admit(tx, user.username, user, network)
-    if not passwords.matches(current_password, user.password_hash):
+    if passwords.confirmed(current_password, user.password_hash) is None:
         guessing.failed(tried)
         raise WrongPassword
     with transaction() as tx:

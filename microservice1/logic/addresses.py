@@ -5,6 +5,7 @@ place of an unconfirmed one at once, and of a confirmed one when it is confirmed
 pending. A pending address reserves nothing: whoever confirms or registers it first has it.
 """
 
+from chassis.mailboxes import identity
 from microservice1 import database
 from microservice1.errors import EmailTaken
 from microservice1.logic import codes
@@ -14,11 +15,11 @@ from microservice1.logic.announcing import announce
 def entered(tx, caller, user, email):
     """Return the fields of the account that follow from an address. Raises EmailTaken.
 
-    The present address, in upper or lower case, calls a pending one off.
+    The present address, in any spelling, calls a pending one off.
     """
     if caller.is_admin:
         return _confirmed(email)
-    if email.lower() == user.email.lower():
+    if identity(email) == identity(user.email):
         return {"email": email, "pending_email": None}
     if not user.email_confirmed:
         return {"email": email}

@@ -9,6 +9,7 @@ import secrets
 from datetime import timedelta
 
 from chassis.database import transaction
+from chassis.mailboxes import identity
 from microservice1 import database
 from microservice1.errors import BadCode
 
@@ -32,16 +33,17 @@ def issue(tx, user, purpose):
     user: with their row locked. Returns None if MOST_CODES were issued within PERIOD.
     """
     email = _PROVES[purpose](user)
-    issued = database.count_codes(tx, user.id, purpose=purpose, email=email, within=PERIOD)
+    mailbox = identity(email)
+    issued = database.count_codes(tx, user.id, purpose=purpose, mailbox=mailbox, within=PERIOD)
     if issued >= MOST_CODES:
         return None
     code = secrets.token_hex(16)
-    database.delete_codes_for_other_addresses(tx, user.id, purpose=purpose, email=email)
+    database.delete_codes_for_other_mailboxes(tx, user.id, purpose=purpose, mailbox=mailbox)
     stored = database.insert_code(
         tx,
         user.id,
         purpose=purpose,
-        email=email,
+        mailbox=mailbox,
         code_hash=_hash_of(code),
         valid_for=VALID_FOR[purpose],
     )
@@ -67,7 +69,7 @@ def use(tx, purpose, code):
     user = database.lock_user(tx, _find(tx, purpose, code).user_id)
     sent_to = _find(tx, purpose, code).email
     proven = user and _PROVES[purpose](user)
-    if proven is None or proven.lower() != sent_to.lower():
+    if proven is None or identity(proven) != identity(sent_to):
         raise BadCode
     database.delete_codes(tx, user.id, purpose)
     return user

@@ -17,6 +17,7 @@ from argon2 import PasswordHasher
 from argon2.exceptions import VerifyMismatchError
 
 from chassis.places import Places
+from chassis.text import in_nfc
 from microservice1.errors import PasswordsBusy
 
 PLACES = 2  # in one process: one password is hashed, one waits
@@ -28,16 +29,31 @@ _places = Places(PLACES, PasswordsBusy)
 
 
 def hashed(password):
-    """Return the hash to be stored. Raises PasswordsBusy."""
-    return _by_the_hashing_thread(_hasher.hash, password)
+    """Return the hash to be stored, of the password in NFC (RFC 8265). Raises PasswordsBusy."""
+    return _by_the_hashing_thread(_hasher.hash, in_nfc(password))
 
 
-def matches(password, password_hash):
-    """Whether this is the password. Raises PasswordsBusy.
+def confirmed(password, password_hash):
+    """Return the hash to be stored from now on, or None if this is not the password.
 
-    Where there is no hash, it is not, after the same work: how long the answer takes tells nobody
-    which accounts exist.
+    The hash is another one if the present one was made with other parameters, or of a password that
+    was not in NFC. Without a hash the answer is None after the same work, so the time that it takes
+    does not tell which accounts exist. Raises PasswordsBusy.
     """
+    if _matches(in_nfc(password), password_hash):
+        return hashed(password) if is_outdated(password_hash) else password_hash
+    # hashes of older releases are of the password as it was typed
+    if password != in_nfc(password) and _matches(password, password_hash):
+        return hashed(password)
+    return None
+
+
+def is_outdated(password_hash):
+    """Whether the hash was made with other parameters than today's."""
+    return _hasher.check_needs_rehash(password_hash)
+
+
+def _matches(password, password_hash):
     if password_hash is None:
         hashed(password)
         return False
@@ -45,11 +61,6 @@ def matches(password, password_hash):
         return _by_the_hashing_thread(_hasher.verify, password_hash, password)
     except VerifyMismatchError:
         return False
-
-
-def is_outdated(password_hash):
-    """Whether the hash was made with other parameters than today's."""
-    return _hasher.check_needs_rehash(password_hash)
 
 
 def _by_the_hashing_thread(work, *arguments):

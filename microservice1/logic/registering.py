@@ -12,7 +12,11 @@ from microservice1.logic import addresses, passwords
 from microservice1.logic.rechecking import recheck
 from microservice1.logic.status import status_for
 
-_TAKEN = {"users_username_key": UsernameTaken, "users_email_key": EmailTaken}
+_TAKEN = {
+    "users_username_key": UsernameTaken,
+    "users_email_key": EmailTaken,
+    "users_mailbox_key": EmailTaken,
+}
 
 
 def register(caller, *, username, email, full_name=None, password=None, role=None, points=None):

@@ -37,12 +37,10 @@ def sign_in(username, password, network):
     with transaction() as tx:
         user = database.find_user_called(tx, username)
         tried = guessing.admit(tx, username, user, network)
-    if not passwords.matches(password, user and user.password_hash):
+    password_hash = passwords.confirmed(password, user and user.password_hash)
+    if password_hash is None:
         guessing.failed(tried)
         raise BadCredentials
-    password_hash = user.password_hash
-    if passwords.is_outdated(password_hash):
-        password_hash = passwords.hashed(password)
     refresh_token = _new_token(secrets.token_urlsafe(16))
     present_user = _open(tried, password_hash, refresh_token)
     if present_user is None:

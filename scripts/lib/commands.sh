@@ -4,6 +4,17 @@
 # migrate SERVICE: by the owner of its tables, whose password no process of the service has.
 migrate() { in_service_as_owner "$1" python -m chassis.migrate "$1"; }
 
+# normalise SERVICE [--dry-run]: fails if texts are left that a person has to change.
+normalise() { in_service "$1" python -m "$1.normalise" "${@:2}"; }
+
+# normalise_after_upgrade SERVICE: a person changes what is left, so that is said and stops nothing. An older release
+# has no such command.
+normalise_after_upgrade() {
+  local said
+  if said=$(normalise "$1" 2>&1) || [[ $said == *"No module named"* ]]; then return; fi
+  warn "some text of $1 is not in its form; scripts/normalise lists it again:"$'\n'"$said"
+}
+
 # token_for USERNAME: an access token, on standard output.
 token_for() { in_service microservice1 python -m microservice1.commands token "$1"; }
 

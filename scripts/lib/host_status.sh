@@ -61,6 +61,7 @@ _show_service() {
     "$(setting_of "$service" PROCESSES 2)x$(setting_of "$service" THREADS 4)" "$rps" "$errors" "$p95" \
     "$(_queue "$service")" "${figures[$service.outbox_oldest_seconds]:-?} s" "$(mebibytes "$memory")"
   if [[ $condition == yes ]] && ! runs_this_uwsgi "$service"; then say "  it runs a uWSGI that was replaced: scripts/restart $service"; fi
+  if ((${figures[$service.collations_outdated]:-0})); then say "  its indexes were built with another ICU: see docs/runbook.md, After an upgrade of the system"; fi
   if is_unproven "$service"; then say "  its deployment is not finished: scripts/deploy or scripts/rollback $service"; fi
 }
 

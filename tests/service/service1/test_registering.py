@@ -230,7 +230,7 @@ def test_a_full_name_holds_no_link_no_markup_and_no_control_character(anonymous,
     for answer in (wrong, changed):
         assert refusal(answer) == (422, "invalid")
         (said,) = answer.json["errors"]["json"]["full_name"]
-        assert said.startswith("May not hold ")
+        assert said.startswith("Must not contain ")
     assert rows("SELECT count(*) FROM users WHERE full_name IS NOT NULL") == [(0,)]
 
 

@@ -3,7 +3,7 @@ import threading
 from concurrent.futures import ThreadPoolExecutor, as_completed
 from itertools import islice
 
-from argon2 import extract_parameters
+from argon2 import PasswordHasher, extract_parameters
 from argon2.low_level import Type
 
 from microservice1.errors import PasswordsBusy
@@ -23,10 +23,42 @@ def test_hashes_are_argon2id_of_19_mib_and_never_the_same():
 def test_only_the_password_itself_matches():
     stored = passwords.hashed("pässwörd ünïcode")
 
-    assert passwords.matches("pässwörd ünïcode", stored)
-    assert not passwords.matches("passwörd ünïcode", stored)
-    assert not passwords.matches("", stored)
-    assert not passwords.matches("pässwörd ünïcode", None)
+    assert passwords.confirmed("pässwörd ünïcode", stored) == stored
+    assert passwords.confirmed("passwörd ünïcode", stored) is None
+    assert passwords.confirmed("", stored) is None
+    assert passwords.confirmed("pässwörd ünïcode", None) is None
+
+
+def test_a_password_is_the_same_in_both_unicode_forms():
+    decomposed, composed = "pa\u0308sswo\u0308rd", "pässwörd"
+
+    for stored in (passwords.hashed(decomposed), passwords.hashed(composed)):
+        assert passwords.confirmed(decomposed, stored) == stored
+        assert passwords.confirmed(composed, stored) == stored
+
+
+def test_a_hash_of_an_unnormalised_password_is_replaced_by_one_of_its_nfc():
+    decomposed, composed = "pa\u0308sswo\u0308rd", "pässwörd"
+    of_an_older_release = PasswordHasher(memory_cost=19_456, time_cost=2, parallelism=1).hash(
+        decomposed
+    )
+
+    renewed = passwords.confirmed(decomposed, of_an_older_release)
+
+    assert renewed not in (None, of_an_older_release)
+    assert passwords.confirmed(composed, renewed) == renewed
+
+
+def test_a_wrong_password_costs_the_same_with_and_without_an_account(monkeypatch):
+    calls = []
+    monkeypatch.setattr(
+        passwords, "_by_the_hashing_thread", lambda *work: calls.append(work[-1]) or False
+    )
+    passwords.confirmed("pa\u0308sswo\u0308rd", None)
+    without = len(calls)
+    passwords.confirmed("pa\u0308sswo\u0308rd", "a hash")
+
+    assert without == len(calls) - without == 2
 
 
 def test_one_password_is_hashed_at_a_time_one_waits_and_more_are_refused(monkeypatch):

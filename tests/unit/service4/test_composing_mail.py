@@ -8,6 +8,7 @@ import pytest
 from hypothesis import example, given
 from hypothesis import strategies as st
 
+from chassis.mailboxes import as_entered, canonical, sendable
 from microservice4.clients.composing import compose, envelope
 from microservice4.errors import MailRefused
 
@@ -24,6 +25,16 @@ HEADERS = {
     "MIME-Version",
 }
 
+# Mostly of what addresses are made of, with a domain that can be one: half of them are accepted.
+letters = st.characters(categories=["L", "M", "N", "P", "S", "Zs", "Cf"]) | st.sampled_from(
+    "aZ9.-_+=?"
+)
+addresses = st.builds(
+    "{}@{}".format,
+    st.text(letters, min_size=1, max_size=12),
+    st.sampled_from(["example.com", "bücher.example", "B.example", "localhost", "उदाहरण.भारत"])
+    | st.text(letters, min_size=1, max_size=8).map("{}.example".format),
+)
 storable = st.text(st.characters(exclude_categories=["Cs"], exclude_characters="\0"), max_size=60)
 
 
@@ -31,7 +42,7 @@ def lines_of(body):
     return [line for line in re.split(r"\r\n|\r|\n", body) if line]
 
 
-def composed(**fields):
+def composed(sender="Quartet <shop@quartet.example>", **fields):
     return compose(
         SimpleNamespace(
             **{
@@ -45,7 +56,7 @@ def composed(**fields):
                 **fields,
             }
         ),
-        "Quartet <shop@quartet.example>",
+        sender,
     )
 
 
@@ -71,7 +82,25 @@ def test_no_address_adds_a_header_or_a_recipient(address):
     assert set(read(message).keys()) == HEADERS
     assert len(message["To"].addresses) == 1
     assert read(message).get_content() == "Dear Ada,\n"
-    assert envelope(message) == ("shop@quartet.example", address)
+    assert envelope(message) == ("shop@quartet.example", sendable(address))
+
+
+@given(addresses)
+@example("info@bücher.example")
+@example("राम@उदाहरण.भारत")
+@example("a@localhost")
+def test_what_registration_accepts_can_be_sent_to(address):
+    try:
+        kept = as_entered(address)
+    except ValueError:
+        return
+
+    message = composed(recipient=kept)
+
+    assert envelope(message)[1] == sendable(kept)
+    assert f"To: {sendable(kept)}\r\n".encode() in message.as_bytes()
+    assert canonical(envelope(message)[1]) == canonical(address)
+    assert message.as_bytes().isascii() == sendable(kept).isascii()
 
 
 @given(storable.filter(bool))
@@ -115,12 +144,27 @@ def test_a_letter_is_the_same_each_time():
     )
 
 
-@pytest.mark.parametrize("address", ["ada@example.com", "zoë@bücher.example", "a.b+c@x-y.example"])
-def test_the_letter_goes_where_it_says(address):
+@pytest.mark.parametrize(
+    ("address", "sent"),
+    [
+        ("ada@example.com", "ada@example.com"),
+        ("zoë@bücher.example", "zoë@xn--bcher-kva.example"),
+        ("a.b+c@x-y.example", "a.b+c@x-y.example"),
+    ],
+)
+def test_the_letter_goes_where_it_says(address, sent):
     message = composed(recipient=address)
 
-    assert envelope(message)[1] == address
-    assert f"To: {address}\r\n".encode() in message.as_bytes()
+    assert envelope(message)[1] == sent
+    assert f"To: {sent}\r\n".encode() in message.as_bytes()
+
+
+def test_a_sender_s_domain_is_in_ascii():
+    message = composed(sender="Zoë <Shop@Bücher.example>")
+
+    assert envelope(message)[0] == "Shop@xn--bcher-kva.example"
+    assert message.as_bytes().isascii()
+    assert read(message)["From"].addresses[0].display_name == "Zoë"
 
 
 @pytest.mark.parametrize(

@@ -54,13 +54,24 @@ def test_a_mail_server_that_cannot_be_is_refused_without_repeating_the_password(
     assert "sec/ret" not in str(refusal.value)
 
 
-@pytest.mark.parametrize("sender", ["shop@example.com", "Shop <shop@example.com>", "Zoë <z@b.de>"])
+@pytest.mark.parametrize(
+    "sender", ["shop@example.com", "Shop <shop@example.com>", "Zoë <z@bücher.de>"]
+)
 def test_a_sender_can_be_named(sender, load):
     assert load(MAIL_FROM=sender).mail_from == sender
 
 
 @pytest.mark.parametrize(
-    "sender", ["", "Shop", "shop@", "a@example.com, b@example.com", "a@example.com\nBcc: e@b.de"]
+    "sender",
+    [
+        "",
+        "Shop",
+        "shop@",
+        "a@example.com, b@example.com",
+        "a@example.com\nBcc: e@b.de",
+        "zoë@example.com",
+        "shop@exa_mple.com",
+    ],
 )
 def test_a_sender_that_cannot_be_is_refused(sender, load):
     with pytest.raises(settings.SettingsError, match="MAIL_FROM"):
