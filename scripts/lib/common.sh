@@ -10,12 +10,10 @@ PATH=$PATH:/usr/local/sbin:/usr/sbin:/sbin    # a normal user's PATH lacks the f
 CHECKOUT=$(dirname "$(dirname "$(dirname "$(readlink -f "${BASH_SOURCE[0]}")")")")
 VAR_NAME=$(realpath --no-symlinks --canonicalize-missing "${QUARTET_VAR:-$CHECKOUT/var}")
 VAR=$VAR_NAME    # its real place once it is open: the name may be a link (see user.sh)
-HTTP_PORT=${QUARTET_HTTP_PORT:-8080}
-INTERNAL_PORT=${QUARTET_INTERNAL_PORT:-8081}
 SYSTEM_PYTHON=/usr/bin/python3    # not a Python under somebody's home, which others may not read
 LOCK_WAIT_SECONDS=${QUARTET_LOCK_WAIT_SECONDS:-600}    # longer than a deployment takes
 SERVICES=(microservice1 microservice2 microservice3 microservice4)
-readonly CHECKOUT VAR_NAME HTTP_PORT INTERNAL_PORT SYSTEM_PYTHON LOCK_WAIT_SECONDS SERVICES
+readonly CHECKOUT VAR_NAME SYSTEM_PYTHON LOCK_WAIT_SECONDS SERVICES
 
 # ---- messages
 
@@ -154,16 +152,37 @@ is_installed() { [[ -e /usr/local/lib/systemd/system/microservices.target ]]; }
 # unless QUARTET_VAR names a stack.
 acts_on_host() { [[ -z ${QUARTET_VAR:-} ]] && is_installed; }
 
-is_service() { [[ " ${SERVICES[*]} " == *" $1 "* ]]; }
+readonly TITLES=(users products orders notifications)    # of SERVICES, in their order
 
-# services_named ARGUMENT...: the arguments if there are any, else all services, one a line.
-services_named() {
-  local service
-  (($# > 0)) || set -- "${SERVICES[@]}"
-  for service in "$@"; do
-    is_service "$service" || misused "no service is called $service; there are: ${SERVICES[*]}"
-    printf '%s\n' "$service"
+# service_called NAME: microservice3 for `microservice3`, `service3` and `orders`; fails for another name.
+service_called() {
+  local i
+  for i in "${!SERVICES[@]}"; do
+    case $1 in
+      "${SERVICES[i]}" | "${SERVICES[i]#micro}" | "${TITLES[i]}") printf '%s\n' "${SERVICES[i]}" && return 0 ;;
+    esac
   done
+  return 1
+}
+
+# service_named NAME: the same; refuses another name, and tells all there are.
+service_named() {
+  [[ -n $1 ]] || misused "which service? There are $(service_names)."
+  service_called "$1" || misused "no service is called $1. There are $(service_names)."
+}
+
+# service_names: all of them, for messages.
+service_names() {
+  local i names=()
+  for i in "${!SERVICES[@]}"; do names+=("${SERVICES[i]} (${TITLES[i]})"); done
+  printf '%s' "${names[*]}"
+}
+
+# services_named ARGUMENT...: the services that the arguments name, else all services, one a line.
+services_named() {
+  local name
+  (($# > 0)) || set -- "${SERVICES[@]}"
+  for name in "$@"; do service_named "$name"; done
 }
 
 # ---- locks
@@ -221,9 +240,6 @@ end_if_dry() {
   say "Dry run: $*; nothing was changed."
   exit 0
 }
-
-# port_is_taken PORT: does something listen on this loopback port?
-port_is_taken() { (exec 3<>"/dev/tcp/127.0.0.1/$1") 2>/dev/null; }
 
 # http_status PORT PATH: the status of a GET on loopback, 000 if there is no answer.
 http_status() {

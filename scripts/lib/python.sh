@@ -13,9 +13,13 @@ find_venv() {
   VENV=$(readlink -f "$CHECKOUT/.venv")
 }
 
-ensure_venv() {
+has_venv() {
   find_venv
-  if has_uwsgi && _is_stamped services "${SERVICE_LOCKS[@]}"; then return; fi
+  has_uwsgi && _is_stamped services "${SERVICE_LOCKS[@]}"
+}
+
+ensure_venv() {
+  if has_venv; then return; fi
   step "Python packages, uWSGI compiled" "look for the first error above; pip's own settings name the index it uses." \
     _one_at_a_time _install_service_packages
 }

@@ -31,7 +31,7 @@ in_service_as_owner() {
 write_settings() {
   local file=$VAR/env/$1.env settings
   settings=$(_settings_of "$1")
-  [[ $settings == "$(cat "$file" 2>/dev/null)" ]] && return 0
+  [[ $settings == "$(_settings_file "$1")" ]] && return 0
   as_run_user tee "$file.new" <<<"$settings" >/dev/null
   as_run_user mv "$file.new" "$file"
 }
@@ -57,7 +57,64 @@ _settings_of() {
     microservice2) setting IMAGES_DIR "$VAR/images" ;;
     microservice4) setting SMTP_URL "file://$(url_encoded "$VAR/mail")" ;;
   esac
-  chosen_settings
+  _choices_of "$service"
+}
+
+# _choices_of SERVICE: what the caller sets in the environment, and else what the service has had before. An empty
+# variable brings back the default.
+_choices_of() {
+  local name
+  local -A kept=()
+  read_settings kept < <(_settings_file "$1")
+  for name in "${CHOICES[@]}"; do
+    if [[ -n ${!name:-} ]]; then
+      setting "$name" "${!name}"
+    elif [[ ! -v $name && ${kept[$name]:-} != *'=""' ]]; then
+      printf '%s' "${kept[$name]:+${kept[$name]}$'\n'}"
+    fi
+  done
+}
+
+# The run-time user may put a link in its place.
+_settings_file() { as_run_user cat "$VAR/env/$1.env" 2>/dev/null || true; }
+
+# remembered_settings: the lines that services keep from before because the caller says nothing about them.
+remembered_settings() {
+  local service name
+  local -A kept services=()
+  for service in "${SERVICES[@]}"; do
+    kept=()
+    read_settings kept < <(_settings_file "$service")
+    for name in "${CHOICES[@]}"; do
+      if [[ ! -v $name && -n ${kept[$name]:-} && ${kept[$name]} != *'=""' ]]; then services[${kept[$name]}]+=" $service"; fi
+    done
+  done
+  for name in "${!services[@]}"; do
+    if [[ ${services[$name]} == " ${SERVICES[*]}" ]]; then say "$name"; else say "$name of${services[$name]}"; fi
+  done | sort
+}
+
+# differing_settings: the variables of the caller that a service runs without, one sentence each.
+differing_settings() {
+  local service name
+  local -A kept
+  for service in "${SERVICES[@]}"; do
+    kept=()
+    read_settings kept < <(_settings_file "$service")
+    for name in "${CHOICES[@]}"; do
+      [[ -n ${!name:-} && $(setting "$name" "${!name}") != "${kept[$name]:-}" ]] || continue
+      say "$name is '${!name}' in your environment, but $service was started with ${kept[$name]:-the default}."
+    done
+  done
+}
+
+# wrong_settings: what the services would refuse of the caller's variables, one sentence each.
+wrong_settings() {
+  local name chosen=()
+  for name in "${CHOICES[@]}"; do
+    if [[ -n ${!name:-} ]]; then chosen+=("$name=${!name}"); fi
+  done
+  ((${#chosen[@]} == 0)) || in_code env "${chosen[@]}" python -m chassis.settings 2>&1 || true
 }
 
 # ---- keys: the services read them where they are made, and again when they change

@@ -250,7 +250,7 @@ def setting(host):
 @pytest.mark.parametrize(
     ("line", "said"),
     [
-        ("CURRENCY=Dollars", "it must be three capital letters"),
+        ("CURRENCY=Dollars", "must be three capital letters"),
         ("PROCESSES=many", '"PROCESSES" invalid'),
         ("SMTP_URL=mail.example.com", "SMTP_URL must be like smtp://"),
         ("PROCESSES='64'", "PostgreSQL allows"),
