@@ -35,7 +35,7 @@ configure_nginx() {
 _configured_hash() { cat "$VAR/nginx/tmp/configured" 2>/dev/null || true; }
 
 start_nginx() {
-  _nginx -t -q && _nginx
+  _nginx -t -q && without_descriptors _nginx
 }
 
 reload_nginx() { _nginx -t -q && _nginx -s reload; }

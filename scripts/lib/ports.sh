@@ -51,9 +51,9 @@ remember_ports() {
 # kept_ports: the remembered ones that the caller does not set and that are not the default.
 kept_ports() {
   local name setting default
-  for name in "${!remembered_ports[@]}"; do
+  for name in "${PORTS[@]}"; do
     setting=QUARTET_$name default=DEFAULT_$name
-    if [[ ! -v $setting && ${remembered_ports[$name]} != "${!default}" ]]; then setting "$setting" "${remembered_ports[$name]}"; fi
+    if [[ ! -v $setting && ${remembered_ports[$name]:-${!default}} != "${!default}" ]]; then setting "$setting" "${remembered_ports[$name]}"; fi
   done
 }
 

@@ -33,7 +33,7 @@ make_cluster() {
 start_cluster() {
   local data=$1 sockets=$2 log=$3
   shift 3
-  as_run_user "$(postgres_bin "$data")/pg_ctl" start --pgdata="$data" --log="$log" --wait --timeout=60 --silent \
+  without_descriptors as_run_user "$(postgres_bin "$data")/pg_ctl" start --pgdata="$data" --log="$log" --wait --timeout=60 --silent \
     --options="-c unix_socket_directories=$sockets $*"
 }
 

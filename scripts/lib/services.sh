@@ -94,18 +94,20 @@ remembered_settings() {
   done | sort
 }
 
-# differing_settings: the variables of the caller that a service runs without, one sentence each.
+# differing_settings: the variables of the caller that services run without, one sentence each.
 differing_settings() {
-  local service name
-  local -A kept
+  local service name difference
+  local -A kept services=()
   for service in "${SERVICES[@]}"; do
     kept=()
     read_settings kept < <(_settings_file "$service")
     for name in "${CHOICES[@]}"; do
       [[ -n ${!name:-} && $(setting "$name" "${!name}") != "${kept[$name]:-}" ]] || continue
-      say "$name is '${!name}' in your environment, but $service was started with ${kept[$name]:-the default}."
+      difference="$name is '${!name}' in your environment, but was ${kept[$name]:-the default} at the start of"
+      services[$difference]+=" $service"
     done
   done
+  for difference in "${!services[@]}"; do say "$difference${services[$difference]}."; done
 }
 
 # wrong_settings: what the services would refuse of the caller's variables, one sentence each.
@@ -168,7 +170,7 @@ in_service_daemon() {
   shift 2
   as_run_user rm -f "$RUN/$name.pid"
   # shellcheck disable=SC2016    # expanded by the inner bash
-  in_service "$service" setsid --fork bash -c '
+  without_descriptors in_service "$service" setsid --fork bash -c '
     exec </dev/null >>"$1" 2>&1
     echo $$ >"$2"
     shift 2

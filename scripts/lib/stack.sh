@@ -27,6 +27,15 @@ open_stack() {
   find_venv
 }
 
+# end_what_lost_its_folder: processes that go on though var/ was deleted under them. They hold the ports.
+end_what_lost_its_folder() {
+  local pids
+  pids=$(orphan_pids)
+  [[ -n $pids ]] || return 0
+  say "$VAR_NAME was deleted while its stack ran: $(wc -l <<<"$pids") processes are still there."
+  step "They are ended" "see ps -f $(paste -sd ' ' <<<"$pids")" end_orphans
+}
+
 # refuse_if TEXT: abort with what is wrong, one line each, unless there is none.
 refuse_if() { [[ -z $1 ]] || abort "nothing was started or stopped, because settings are wrong:"$'\n'"  ${1//$'\n'/$'\n'  }"; }
 
