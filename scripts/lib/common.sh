@@ -165,6 +165,11 @@ service_called() {
   return 1
 }
 
+title_of() {
+  local number=${1#microservice}
+  printf '%s' "${TITLES[number - 1]}"
+}
+
 # service_named NAME: the same; refuses another name, and tells all there are.
 service_named() {
   [[ -n $1 ]] || misused "which service? There are $(service_names)."
@@ -174,8 +179,8 @@ service_named() {
 # service_names: all of them, for messages.
 service_names() {
   local i names=()
-  for i in "${!SERVICES[@]}"; do names+=("${SERVICES[i]} (${TITLES[i]})"); done
-  printf '%s' "${names[*]}"
+  for i in "${!SERVICES[@]}"; do names+=("${SERVICES[i]} (${TITLES[i]}),"); done
+  printf '%s' "${names[*]}" | sed 's/,$//'
 }
 
 # services_named ARGUMENT...: the services that the arguments name, else all services, one a line.
@@ -245,11 +250,21 @@ end_if_dry() {
 http_status() {
   local status=000
   {
-    printf 'GET %s HTTP/1.0\r\nHost: localhost\r\n\r\n' "$2" >&3
+    _get "$2" >&3
     read -r -t 9 _ status _ <&3 || true
   } 2>/dev/null 3<>"/dev/tcp/127.0.0.1/$1" || true
   printf '%s' "${status:-000}"
 }
+
+# http_answer PORT PATH: the answer with its headers; nothing if there is none.
+http_answer() {
+  {
+    _get "$2" >&3
+    timeout 9 cat <&3
+  } 2>/dev/null 3<>"/dev/tcp/127.0.0.1/$1" || true
+}
+
+_get() { printf 'GET %s HTTP/1.0\r\nHost: localhost\r\n\r\n' "$1"; }
 
 # number: standard input if that is a whole number, else nothing, and a failure. Bash evaluates a text as
 # arithmetic where it wants a number, so what a database or a service has said must be one before that.

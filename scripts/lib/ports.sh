@@ -8,10 +8,10 @@ declare -A remembered_ports=()    # HTTP_PORT and INTERNAL_PORT, if the stack ha
 
 _read_remembered_ports() {
   local name port
-  local -A lines=()
-  read_settings lines < <(as_run_user cat "$VAR/env/ports" 2>/dev/null)
+  local -A settings=()
+  read_settings settings < <(as_run_user cat "$VAR/env/ports" 2>/dev/null)
   for name in "${PORTS[@]}"; do
-    port=${lines[QUARTET_$name]:-}
+    port=${settings[QUARTET_$name]:-}
     port=${port#*\"}
     port=${port%\"}
     if _is_port "$port"; then remembered_ports[$name]=$port; fi

@@ -172,6 +172,8 @@ in_service_daemon() {
   # shellcheck disable=SC2016    # expanded by the inner bash
   without_descriptors in_service "$service" setsid --fork bash -c '
     exec </dev/null >>"$1" 2>&1
+    # what it says until it logs by itself has no time
+    TZ=UTC printf "{\"time\":\"%(%FT%TZ)T\",\"level\":\"info\",\"service\":null,\"name\":\"scripts\",\"message\":\"started\"}\n"
     echo $$ >"$2"
     shift 2
     exec "$@"' daemon "$VAR/log/$name.log" "$RUN/$name.pid" "$@"
