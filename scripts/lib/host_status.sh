@@ -67,7 +67,7 @@ _show_service() {
   state=${state/#no/not ready}
   if [[ $condition != yes ]]; then
     healthy=false
-    reason=$(reason_why "$service")
+    reason=$(reason_why "$service" "$state")
     say "  $reason"
   fi
   record_service "$service" "$state" "$reason" "release=$(current_release "$service")" \

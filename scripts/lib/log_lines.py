@@ -27,6 +27,7 @@ _PROGRAMS_ERROR = re.compile(
     r"|\bHARAKIRI\b|\bdied\b|\bno app loaded\b|\bno python application\b"  # uWSGI
     r"|^[\w.]+(Error|Exception)\b"
 )
+_CLIENT_LEFT = "OSError: write error"  # uWSGI's words for it
 _TRACEBACK = "Traceback (most recent call last)"
 _LEVELS = {"error", "critical"}
 
@@ -66,7 +67,7 @@ class Reader:
             # it ends with the first line that is not indented, the exception itself
             self._in_traceback = text[:1].isspace()
             return True
-        return bool(_PROGRAMS_ERROR.search(text))
+        return bool(_PROGRAMS_ERROR.search(text)) and not text.startswith(_CLIENT_LEFT)
 
 
 def _entry(text):

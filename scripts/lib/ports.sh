@@ -45,6 +45,7 @@ find_ports() {
 
 remember_ports() {
   local name
+  [[ ${remembered_ports[HTTP_PORT]:-},${remembered_ports[INTERNAL_PORT]:-} != "$HTTP_PORT,$INTERNAL_PORT" ]] || return 0
   for name in "${PORTS[@]}"; do setting "QUARTET_$name" "${!name}"; done | as_run_user tee "$VAR/env/ports" >/dev/null
 }
 

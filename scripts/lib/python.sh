@@ -7,6 +7,8 @@ readonly SERVER_LOCKS=("$REQUIREMENTS"/{build,uwsgi}.txt)
 readonly TEST_LOCKS=("$REQUIREMENTS/tests.txt")
 readonly READ_ONLY_LINKS='-Wl,-z,relro,-z,now'    # where functions are is written once, at the start
 
+venv_is_made=false    # known to be, once that was looked at
+
 # find_venv: set VENV to the real folder, one that the run-time user can read.
 find_venv() {
   if ((EUID == 0)) && ! code_is_readable; then link_to_state "$CHECKOUT/.venv"; fi
@@ -14,8 +16,9 @@ find_venv() {
 }
 
 has_venv() {
+  $venv_is_made && return 0
   find_venv
-  has_uwsgi && _is_stamped services "${SERVICE_LOCKS[@]}"
+  has_uwsgi && _is_stamped services "${SERVICE_LOCKS[@]}" && venv_is_made=true
 }
 
 ensure_venv() {

@@ -31,9 +31,11 @@ in_service_as_owner() {
 write_settings() {
   local file=$VAR/env/$1.env settings
   settings=$(_settings_of "$1")
-  [[ $settings == "$(_settings_file "$1")" ]] && return 0
+  _read_settings_file "$1"
+  [[ $settings == "${settings_files[$1]}" ]] && return 0
   as_run_user tee "$file.new" <<<"$settings" >/dev/null
   as_run_user mv "$file.new" "$file"
+  settings_files[$1]=$settings
 }
 
 _settings_of() {
@@ -65,33 +67,52 @@ _settings_of() {
 _choices_of() {
   local name
   local -A kept=()
-  read_settings kept < <(_settings_file "$1")
+  _read_kept "$1"
   for name in "${CHOICES[@]}"; do
     if [[ -n ${!name:-} ]]; then
       setting "$name" "${!name}"
-    elif [[ ! -v $name && ${kept[$name]:-} != *'=""' ]]; then
-      printf '%s' "${kept[$name]:+${kept[$name]}$'\n'}"
+    elif [[ ! -v $name && -n ${kept[$name]:-} ]]; then
+      printf '%s\n' "${kept[$name]}"
     fi
   done
 }
 
-# The run-time user may put a link in its place.
-_settings_file() { as_run_user cat "$VAR/env/$1.env" 2>/dev/null || true; }
+declare -A settings_files=()    # service -> its file of settings, once it was read
+
+# read_settings_files: once for all that follows. The run-time user may put a link in place of one.
+read_settings_files() {
+  local service
+  for service in "${SERVICES[@]}"; do _read_settings_file "$service"; done
+}
+
+_read_settings_file() {
+  [[ -v settings_files[$1] ]] || settings_files[$1]=$(as_run_user cat "$VAR/env/$1.env" 2>/dev/null || true)
+}
+
+# _read_kept SERVICE: what it was started with becomes the caller's `kept`, without what is empty.
+_read_kept() {
+  local name
+  _read_settings_file "$1"
+  read_settings kept <<<"${settings_files[$1]}"
+  for name in "${!kept[@]}"; do
+    if [[ ${kept[$name]} == *'=""' ]]; then unset "kept[$name]"; fi
+  done
+}
 
 # remembered_settings: the lines that services keep from before because the caller says nothing about them.
 remembered_settings() {
-  local service name
+  local service name line
   local -A kept services=()
   for service in "${SERVICES[@]}"; do
     kept=()
-    read_settings kept < <(_settings_file "$service")
+    _read_kept "$service"
     for name in "${CHOICES[@]}"; do
-      if [[ ! -v $name && -n ${kept[$name]:-} && ${kept[$name]} != *'=""' ]]; then services[${kept[$name]}]+=" $service"; fi
+      if [[ ! -v $name && -v kept[$name] ]]; then services[${kept[$name]}]+=" $service"; fi
     done
   done
-  for name in "${!services[@]}"; do
-    if [[ ${services[$name]} == " ${SERVICES[*]}" ]]; then say "$name"; else say "$name of${services[$name]}"; fi
-  done | sort
+  for line in "${!services[@]}"; do
+    if [[ ${services[$line]} == " ${SERVICES[*]}" ]]; then say "$line"; else say "$line of${services[$line]}"; fi
+  done
 }
 
 # differing_settings: the variables of the caller that services run without, one sentence each.
@@ -100,7 +121,7 @@ differing_settings() {
   local -A kept services=()
   for service in "${SERVICES[@]}"; do
     kept=()
-    read_settings kept < <(_settings_file "$service")
+    _read_kept "$service"
     for name in "${CHOICES[@]}"; do
       [[ -n ${!name:-} && $(setting "$name" "${!name}") != "${kept[$name]:-}" ]] || continue
       difference="$name is '${!name}' in your environment, but was ${kept[$name]:-the default} at the start of"

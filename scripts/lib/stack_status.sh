@@ -32,7 +32,7 @@ _show_service() {
   fi
   if [[ $state != ready ]]; then
     healthy=false
-    reason=$(reason_why "$service")
+    reason=$(reason_why "$service" "$state")
     say "  $reason"
   fi
   record_service "$service" "$state" "$reason" "pid=$pid" "uptime_seconds=$up" "memory_bytes=${memory:+$((memory * 1024))}"

@@ -8,6 +8,8 @@ import json
 import re
 import sys
 
+from printable import exit_with
+
 _NUMBER = re.compile(r"(0|[1-9][0-9]{0,14})(\.[0-9]{1,6})?")
 _CONSTANTS = {"": None, "-": None, "true": True, "false": False}
 
@@ -37,6 +39,10 @@ def _value(text):
     return text
 
 
-if __name__ == "__main__":
+def main(_):
     records = sys.stdin.buffer.read().decode(errors="replace").split("\0")[:-1]
-    print(json.dumps(document([record.split("\x1f") for record in records]), indent=2))
+    print(json.dumps(document([record.split("\x1f") for record in records]), indent=2), flush=True)
+
+
+if __name__ == "__main__":
+    exit_with(main, sys.argv[1:])
