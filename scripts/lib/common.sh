@@ -83,6 +83,34 @@ step() {
   fi
 }
 
+# long_step USUALLY TITLE HINT COMMAND...: a step that takes longer than one likes to look at nothing. USUALLY says how
+# long, as "half a minute".
+long_step() {
+  local ticker outcome
+  say "          $2: this takes $1"
+  _tick "$2" & ticker=$!
+  attempt step "${@:2}"
+  kill "$ticker" 2>/dev/null || true
+  wait "$ticker" 2>/dev/null || true
+  return "$outcome"
+}
+
+# A terminal shows the seconds; a log gets a line each half minute.
+_tick() {
+  local title=$1 start pause=30 never
+  start=$(now)
+  if [[ -t 1 ]]; then pause=1; fi
+  exec {never}<> <(:)    # a wait without a child
+  while true; do
+    read -r -t "$pause" -u "$never" || true
+    if [[ -t 1 ]]; then
+      printf '\r\e[K%8s  %s ...' "$(seconds_since "$start")" "$title"
+    else
+      say "          ... $(seconds_since "$start")"
+    fi
+  done
+}
+
 # attempt COMMAND...: run COMMAND, and leave in `outcome` how it ended. In a condition, bash would go on
 # after a command that fails, inside of it too; and while it waits for one in the foreground it hears no signal.
 attempt() {
@@ -101,9 +129,18 @@ step_failed() {
   {
     if [[ -t 2 ]]; then printf '\r\e[K'; fi
     printf '%8s  %s: FAILED\n' "$time" "$title"
-    printable tail -n 20 "$log" | sed 's/^/            | /'
+    { printable tail -n 20 "$log"; _full_disks; } | sed 's/^/            | /'
     printf '          What to do: %s\n' "$hint"
   } >&2
+}
+
+# _full_disks: a program that could not write may not have been able to say so either.
+_full_disks() {
+  local free place
+  df --output=avail,target --block-size=1K "${TMPDIR:-/tmp}" "$VAR" "$CHECKOUT" 2>/dev/null | tail -n +2 | sort -u |
+    while read -r free place; do
+      if ((free < 1024)); then say "The disk at $place is full."; fi
+    done || true    # df's, of a folder that is not there yet
 }
 
 # together PID...: wait for steps that run side by side; fail if any of them failed.
@@ -116,7 +153,10 @@ together() {
 }
 
 # Ctrl-C, or the end of a terminal, ends what a script has started and is not finished.
-trap '_end_children; exit 130' INT TERM HUP
+trap '_end_children; when_interrupted; exit 130' INT TERM HUP
+
+# when_interrupted: what a script has to say then.
+when_interrupted() { :; }
 
 _end_children() {
   trap '' INT TERM HUP

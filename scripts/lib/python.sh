@@ -23,13 +23,13 @@ has_venv() {
 
 ensure_venv() {
   if has_venv; then return; fi
-  step "Python packages, uWSGI compiled" "look for the first error above; pip's own settings name the index it uses." \
+  long_step "half a minute" "Python packages, uWSGI compiled" "look for the first error above; pip's own settings name the index it uses." \
     _one_at_a_time _install_service_packages
 }
 
 ensure_tests_venv() {
   _is_stamped tests "${TEST_LOCKS[@]}" && return 0
-  step "Python packages of the tests" "look for the first error above; pip's own settings name the index it uses." \
+  long_step "a quarter of a minute" "Python packages of the tests" "look for the first error above; pip's own settings name the index it uses." \
     _one_at_a_time _install_test_packages
 }
 
