@@ -32,8 +32,8 @@ end_what_lost_its_folder() {
   local pids
   pids=$(orphan_pids)
   [[ -n $pids ]] || return 0
-  say "$VAR_NAME was deleted while its stack ran: $(wc -l <<<"$pids") processes are still there."
-  step "They are ended" "see ps -f $(paste -sd ' ' <<<"$pids")" end_orphans
+  step "$VAR_NAME was deleted while its stack ran: processes that are still there ended ($(wc -l <<<"$pids"))" \
+    "see ps -f $(paste -sd ' ' <<<"$pids")" end_orphans
 }
 
 # refuse_if TEXT: abort with what is wrong, one line each, unless there is none.

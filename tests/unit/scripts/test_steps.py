@@ -48,10 +48,11 @@ def test_a_long_step_that_fails_ends_the_script():
 
 @pytest.mark.skipif(os.geteuid() != 0, reason="only root can make a disk that is full")
 def test_a_step_that_had_no_room_for_its_log_names_the_full_disk(tmp_path):
-    mount = f"mount -t tmpfs -o size=16k tmpfs {tmp_path}; head -c 99999 /dev/zero >{tmp_path}/full || true"
-    work = f'{mount}\nwork() {{ echo "no space" >&2; false; }}\nstep "Packages" "see above." work'
+    mount = f"mount -t tmpfs -o size=16k tmpfs {tmp_path}"
+    fill = f"head -c 99999 /dev/zero >{tmp_path}/full || true"
+    step = 'work() { echo "no space" >&2; false; }; step "Packages" "see above." work'
 
-    done = bash(work, "unshare", "--mount", TMPDIR=str(tmp_path))
+    done = bash(f"{mount}\n{fill}\n{step}", "unshare", "--mount", TMPDIR=str(tmp_path))
 
     assert done.returncode == 1
     assert f"| The disk at {tmp_path} is full." in done.stderr
