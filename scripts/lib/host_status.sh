@@ -72,7 +72,7 @@ _show_service() {
   fi
   record_service "$service" "$state" "$reason" "release=$(current_release "$service")" \
     "release_seconds=$(_seconds_since_release "$service")" "processes=$(setting_of "$service" PROCESSES 2)" \
-    "threads=$(setting_of "$service" THREADS 4)" "requests_per_second=$rps" "errors=$errors" "p95_ms=$p95" \
+    "threads=$(setting_of "$service" THREADS 4)" "requests_per_second=$rps" "error_percent=${errors%\%}" "p95_ms=$p95" \
     "queue=$(_queue "$service")" "memory_bytes=$((memory * 1024))"
   if [[ $condition == yes ]] && ! runs_this_uwsgi "$service"; then note "  $service runs a uWSGI that was replaced: scripts/restart $service"; fi
   if is_unproven "$service"; then note "  the deployment of $service is not finished: scripts/deploy or scripts/rollback $service"; fi
