@@ -161,6 +161,8 @@ def main(words):
     def choose(lines):
         if asked.last_error:
             return last_error(lines)
+        if asked.since is None and not asked.errors and asked.lines is None:
+            return lines
         return chosen(lines, asked.since, asked.errors, asked.lines)
 
     return printable.run(asked.command, choose)
