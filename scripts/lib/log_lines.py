@@ -124,15 +124,19 @@ def _flushed(heading, kept):
 
 
 def last_error(lines):
-    """Yield the last error in a few words; nothing if there is none."""
+    """Yield the last error in a few words; nothing if there is none.
+
+    An answer 5xx is none here: it follows from an error that is logged by itself, or from a
+    neighbour's.
+    """
     found = None
     reader = Reader()
     for text in lines:
         line = reader.read(text)
         if line.is_error and text.strip() and not text.startswith((" ", _TRACEBACK)):
-            found = text
+            found = _in_words(text) or found
     if found:
-        yield _in_words(found) + "\n"
+        yield found + "\n"
 
 
 def _in_words(text):
@@ -140,7 +144,7 @@ def _in_words(text):
     if entry is None:
         return text.strip()
     if "message" not in entry or entry.get("name") == "access":
-        return f"{entry.get('method')} {entry.get('route') or entry.get('path')}: {entry['status']}"
+        return None
     cause = str(entry.get("exc_info") or "").strip().rpartition("\n")[2]
     return ": ".join(filter(None, [str(entry["message"]), cause]))
 

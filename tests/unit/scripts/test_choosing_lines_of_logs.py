@@ -109,7 +109,8 @@ def test_lines_are_shown_as_they_come():
             ],
             "cannot connect: OSError: no",
         ),
-        ([access(500), access(200)], "GET /x: 500"),
+        ([CRASH[-1], access(500)], "ModuleNotFoundError: No module named 'colour'"),
+        ([access(500), access(200)], None),
         ([service()], None),
     ],
 )
