@@ -74,7 +74,9 @@ def test_trace_reads_logs_with_bytes_that_are_no_text(stack):
 
 
 @pytest.mark.parametrize(
-    ("words", "status"), [(["no-such-request"], 1), ([".*"], 2), ([], 2), (["a", "b"], 2)], ids=str
+    ("words", "status"),
+    [(["no-such-request"], 1), ([".*"], 2), ([], 2), (["a", "b"], 2), (["a b"], 2), ([" "], 2)],
+    ids=str,
 )
 def test_trace_of_nothing(stack, words, status):
     assert stack.script("trace", *words, check=False).returncode == status
