@@ -11,6 +11,7 @@ source "$CHECKOUT/scripts/lib/postgres.sh"
 source "$CHECKOUT/scripts/lib/settings.sh"
 source "$CHECKOUT/scripts/lib/commands.sh"
 source "$CHECKOUT/scripts/lib/services.sh"
+source "$CHECKOUT/scripts/lib/stack_settings.sh"
 source "$CHECKOUT/scripts/lib/nginx.sh"
 source "$CHECKOUT/scripts/lib/ports.sh"
 
