@@ -1,20 +1,16 @@
-# The two ports of a stack. It remembers them in var/env/ports, so that no script has to be told again.
+# The two ports of a stack. The configuration of its Nginx remembers them, so that no script has to be told again.
 # shellcheck shell=bash disable=SC2034,SC2153
 
 readonly DEFAULT_HTTP_PORT=8080 DEFAULT_INTERNAL_PORT=8081
-readonly PORTS=(HTTP_PORT INTERNAL_PORT)
+readonly PORTS=(HTTP_PORT INTERNAL_PORT)    # in the order of nginx/embedded.conf
 
-declare -A remembered_ports=()    # HTTP_PORT and INTERNAL_PORT, if the stack has been up
+declare -A remembered_ports=()    # HTTP_PORT and INTERNAL_PORT, if there was one before
 
 _read_remembered_ports() {
-  local name port
-  local -A settings=()
-  read_settings settings < <(as_run_user cat "$VAR/env/ports" 2>/dev/null)
-  for name in "${PORTS[@]}"; do
-    port=${settings[QUARTET_$name]:-}
-    port=${port#*\"}
-    port=${port%\"}
-    if _is_port "$port"; then remembered_ports[$name]=$port; fi
+  local ports i
+  mapfile -t ports < <(as_run_user sed -n 's/^ *listen 127\.0\.0\.1:\([0-9]*\).*/\1/p' "$VAR/nginx/nginx.conf" 2>/dev/null)
+  for i in "${!PORTS[@]}"; do
+    if _is_port "${ports[i]:-}"; then remembered_ports[${PORTS[i]}]=${ports[i]}; fi
   done
 }
 
@@ -41,12 +37,6 @@ find_ports() {
     fi
   done
   FRONT_DOOR_URL=http://127.0.0.1:$HTTP_PORT
-}
-
-remember_ports() {
-  local name
-  [[ ${remembered_ports[HTTP_PORT]:-},${remembered_ports[INTERNAL_PORT]:-} != "$HTTP_PORT,$INTERNAL_PORT" ]] || return 0
-  for name in "${PORTS[@]}"; do setting "QUARTET_$name" "${!name}"; done | as_run_user tee "$VAR/env/ports" >/dev/null
 }
 
 # kept_ports: the remembered ones that the caller does not set and that are not the default.
