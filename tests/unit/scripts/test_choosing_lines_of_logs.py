@@ -24,6 +24,7 @@ def access(status, seconds=NOON):
 CRASH = [
     "Traceback (most recent call last):\n",
     '  File "app.py", line 1, in <module>\n',
+    "    import colour\n",
     "ModuleNotFoundError: No module named 'colour'\n",
 ]
 ERRORS = [
@@ -48,7 +49,7 @@ OTHERS = [
 ]
 
 
-@pytest.mark.parametrize("line", ERRORS[:-3])
+@pytest.mark.parametrize("line", ERRORS[: -len(CRASH)])
 def test_an_error_is_an_error(line):
     assert list(chosen([line], errors=True)) == [line]
 
