@@ -4,14 +4,16 @@ A secret is in a file that `NAME_FILE` names, never in a variable. The exception
 may hold the password for the mail server.
 """
 
+import os
 import re
 import sys
+from contextlib import contextmanager
 from dataclasses import dataclass, field
 from email.utils import parseaddr
 from pathlib import Path
 from urllib.parse import urlsplit
 
-from environs import Env, EnvError, validate
+from environs import Env, EnvError, EnvValidationError, ValidationError
 
 from chassis.mailboxes import sendable
 
@@ -19,15 +21,24 @@ SERVICES = {f"microservice{n}": f"service{n}" for n in range(1, 5)}
 DEFAULT_INTERNAL_URL = "http://127.0.0.1:8081"
 DEFAULT_MAIL_FROM = "Quartet <no-reply@quartet.invalid>"
 _SITE = re.compile(r"https?://[A-Za-z0-9.:\[\]-]+(/[A-Za-z0-9._~/-]*)?")
-_CURRENCY = validate.Regexp(r"[A-Z]{3}\Z", error="it must be three capital letters, as EUR")
-_INTERNAL_URL = validate.Regexp(
-    r"(http://[^/?#@:]+(:[0-9]{1,5})?/?|unix:/[^?#]+)\Z",
-    error="it must be like http://127.0.0.1:8081 or unix:/run/folder/name.sock",
-)
+_INTERNAL_URL = re.compile(r"(http://[^/?#@:]+(:[0-9]{1,5})?/?|unix:/[^?#]+)")
+_MOST = 1_000_000
+_LOG_LEVELS = ("DEBUG", "INFO", "WARNING", "ERROR")
+_UNREPEATED = {"SMTP_URL"}  # a refusal does not show the value, because it may hold a password
 
 
 class SettingsError(Exception):
-    """A setting is missing or makes no sense. The message names it and says how to mend it."""
+    """Settings are missing or make no sense.
+
+    reasons: a text for each of them that names it and says what is accepted.
+    """
+
+    @property
+    def reasons(self):
+        return self.args
+
+    def __str__(self):
+        return "; ".join(self.reasons)
 
 
 @dataclass(frozen=True, slots=True)
@@ -121,60 +132,95 @@ def _interval(count, unit):
 
 def load(name):
     """Read the settings of the service called `name`. Raises SettingsError."""
-    env = Env()
     try:
-        return Settings(
-            name=name,
-            database_url=env.str("DATABASE_URL"),
-            database_password=_secret(env, "DATABASE_PASSWORD_FILE"),
-            jwks_file=env.path("JWKS_FILE"),
-            signing_key_file=env.path("SIGNING_KEY_FILE"),
-            secret=_required_secret(env, "SECRET_FILE"),
-            revocations_file=env.path("REVOCATIONS_FILE"),
-            internal_url=env.str("INTERNAL_URL", DEFAULT_INTERNAL_URL, validate=_INTERNAL_URL),
-            currency=env.str("CURRENCY", "EUR", validate=_CURRENCY),
-            log_level=env.str(
-                "LOG_LEVEL", "INFO", validate=validate.OneOf(["DEBUG", "INFO", "WARNING", "ERROR"])
-            ),
-            connections=env.int("DATABASE_CONNECTIONS", 3, validate=validate.Range(min=1, max=64)),
-            threads=env.int("THREADS", 4, validate=validate.Range(min=1)),
-            processes=env.int("PROCESSES", 2, validate=validate.Range(min=1)),
-            registration=env.str(
-                "REGISTRATION", "open", validate=validate.OneOf(["open", "admin"])
-            ),
-            smtp_url=_smtp_url(env),
-            mail_from=_mail_from(env),
-            public_url=_public_url(env),
-            unconfirmed_emails_per_day=env.int(
-                "UNCONFIRMED_EMAILS_PER_DAY", 20, validate=validate.Range(min=1)
-            ),
-            images_dir=env.path("IMAGES_DIR", None),
-            orders_per_minute=_count(env, "ORDERS_PER_MINUTE", 120),
-            edits_per_minute=_count(env, "EDITS_PER_MINUTE", 30),
-            notifications_kept_days=_count(env, "NOTIFICATIONS_KEPT_DAYS", 180, least=30),
-            suppressed_notifications_kept_days=_count(
-                env, "SUPPRESSED_NOTIFICATIONS_KEPT_DAYS", None, least=30
-            ),
-            notify_socket=env.str("NOTIFY_SOCKET", ""),
-            crash_point=env.str("CRASH_POINT", ""),
-            crash_share=env.float("CRASH_SHARE", 1.0),
-        )
-    except (EnvError, OSError) as error:
+        with _reading() as env:
+            return Settings(
+                name=name,
+                database_url=env.str("DATABASE_URL"),
+                database_password=_secret(env, "DATABASE_PASSWORD_FILE"),
+                jwks_file=env.path("JWKS_FILE"),
+                signing_key_file=env.path("SIGNING_KEY_FILE"),
+                secret=_required_secret(env, "SECRET_FILE"),
+                revocations_file=env.path("REVOCATIONS_FILE"),
+                internal_url=_internal_url(env),
+                images_dir=env.path("IMAGES_DIR", None),
+                notify_socket=env.str("NOTIFY_SOCKET", ""),
+                crash_point=env.str("CRASH_POINT", ""),
+                crash_share=env.float("CRASH_SHARE", 1.0),
+                **_choices(env),
+            )
+    except SettingsError as error:
         # without the way to it: this one line is what operators look for in the log
-        reason = f"{name}: {error}. See the table of settings in README.md."
-        raise SettingsError(reason) from None
+        reasons = "; ".join(error.reasons)
+        raise SettingsError(f"{name}: {reasons}. See the table of settings in README.md.") from None
 
 
 def load_owner(name):
     """Read as whom the owner of that service's tables connects. Raises SettingsError."""
-    env = Env()
     try:
-        url = env.str("DATABASE_URL")
-        password = _secret(env, "DATABASE_OWNER_PASSWORD_FILE")
-        audit_kept = _interval(_count(env, "AUDIT_KEPT_MONTHS", None, least=24), "months")
-    except (EnvError, OSError) as error:
-        raise SettingsError(f"{name}: {error}. Only scripts connect as the owner.") from None
+        with _reading() as env:
+            url = env.str("DATABASE_URL")
+            password = _secret(env, "DATABASE_OWNER_PASSWORD_FILE")
+            audit_kept = _interval(_audit_kept_months(env), "months")
+    except SettingsError as error:
+        reasons = "; ".join(error.reasons)
+        raise SettingsError(f"{name}: {reasons}. Only scripts connect as the owner.") from None
     return Owner(with_role(url, owner_of(name)), password, audit_kept)
+
+
+def check_choices():
+    """Check those settings that an operator chooses, and no file. Raises SettingsError."""
+    with _reading() as env:
+        _choices(env)
+        _audit_kept_months(env)
+
+
+@contextmanager
+def _reading():
+    """Give an Env. At the end, raise SettingsError with a reason for each wrong setting."""
+    env = Env(eager=False)
+    try:
+        yield env
+        env.seal()
+    except EnvValidationError as error:
+        reasons = [_reason(name, messages) for name, messages in error.error_messages.items()]
+        raise SettingsError(*reasons) from None
+    except (EnvError, OSError) as error:
+        raise SettingsError(str(error)) from None
+
+
+def _reason(name, messages):
+    value = os.environ.get(name)
+    if value is None:
+        return f"{name} is not set"
+    given = "" if name in _UNREPEATED else f", and is {value!r}"
+    return f"{name} {messages[0]}{given}"
+
+
+def _choices(env):
+    """What an operator may choose, as arguments of Settings."""
+    return {
+        "currency": _text(env, "CURRENCY", "EUR", _is_currency, "three capital letters, as EUR"),
+        "log_level": _one_of(env, "LOG_LEVEL", "INFO", *_LOG_LEVELS),
+        "connections": _number(env, "DATABASE_CONNECTIONS", 3, most=64),
+        "threads": _number(env, "THREADS", 4, most=64),
+        "processes": _number(env, "PROCESSES", 2, most=64),
+        "registration": _one_of(env, "REGISTRATION", "open", "open", "admin"),
+        "smtp_url": _smtp_url(env),
+        "mail_from": _mail_from(env),
+        "public_url": _public_url(env),
+        "unconfirmed_emails_per_day": _number(env, "UNCONFIRMED_EMAILS_PER_DAY", 20),
+        "orders_per_minute": _limit(env, "ORDERS_PER_MINUTE", 120),
+        "edits_per_minute": _limit(env, "EDITS_PER_MINUTE", 30),
+        "notifications_kept_days": _limit(env, "NOTIFICATIONS_KEPT_DAYS", 180, least=30),
+        "suppressed_notifications_kept_days": _limit(
+            env, "SUPPRESSED_NOTIFICATIONS_KEPT_DAYS", None, least=30
+        ),
+    }
+
+
+def _audit_kept_months(env):
+    return _limit(env, "AUDIT_KEPT_MONTHS", None, least=24)
 
 
 def with_role(database_url, role):
@@ -183,11 +229,39 @@ def with_role(database_url, role):
     return parts._replace(netloc=f"{role}@{parts.netloc.rpartition('@')[2]}").geturl()
 
 
-def _count(env, name, default, least=1):
+def _text(env, name, default, is_sound, accepted):
+    """Return a text. accepted: completes the sentence "NAME must be"."""
+
+    def validate(value):
+        if not is_sound(value):
+            raise ValidationError(f"must be {accepted}")
+
+    return env.str(name, default, validate=validate)
+
+
+def _one_of(env, name, default, *values):
+    accepted = f"{', '.join(values[:-1])} or {values[-1]}"
+    return _text(env, name, default, values.__contains__, accepted)
+
+
+def _number(env, name, default, least=1, most=_MOST):
+    """Return a whole number within the bounds."""
+    accepted = f"a whole number from {least} to {most}"
+    value = _text(env, name, default, lambda text: _is_number(text, least, most), accepted)
+    return None if value is None else int(value)
+
+
+def _limit(env, name, default, least=1):
     """Return a whole number, or None if the setting is empty: no limit, or for ever."""
-    if env.str(name, None) == "":
-        return None
-    return env.int(name, default, validate=validate.Range(min=least, max=1_000_000))
+    return _number(env, name, default, least) if env.str(name, None) != "" else None
+
+
+def _is_number(text, least, most):
+    return text.isascii() and text.isdecimal() and len(text) <= 9 and least <= int(text) <= most
+
+
+def _is_currency(text):
+    return re.fullmatch(r"[A-Z]{3}", text)
 
 
 def _secret(env, name):
@@ -196,58 +270,66 @@ def _secret(env, name):
 
 
 def _required_secret(env, name):
-    secret = env.path(name).read_text(encoding="utf-8").strip()
-    if not secret:
+    file = env.path(name)
+    secret = file.read_text(encoding="utf-8").strip() if file else ""
+    if file and not secret:
         raise EnvError(f"the file that {name} names is empty")
     return secret
 
 
+def _internal_url(env):
+    accepted = "like http://127.0.0.1:8081 or unix:/run/folder/name.sock"
+    return _text(env, "INTERNAL_URL", DEFAULT_INTERNAL_URL, _INTERNAL_URL.fullmatch, accepted)
+
+
 def _smtp_url(env):
-    """Refuse what cannot be one; the URL itself is not repeated, for it may hold a password."""
-    url = env.str("SMTP_URL", "")
-    if not url:
-        return url
+    accepted = (
+        "like smtp://[user:password@]host[:port], smtps://host or "
+        "file:///folder, with what is special in a password percent-encoded"
+    )
+    return _text(env, "SMTP_URL", "", _is_smtp_url, accepted)
+
+
+def _is_smtp_url(url):
     try:
         parts = urlsplit(url)
         place = parts.path if parts.scheme == "file" else parts.hostname
-        sound = parts.scheme in ("smtp", "smtps", "file") and place and parts.port != 0
+        return not url or parts.scheme in ("smtp", "smtps", "file") and place and parts.port != 0
     except ValueError:
-        sound = False
-    if not sound:
-        raise EnvError(
-            "SMTP_URL must be like smtp://[user:password@]host[:port], smtps://host or "
-            "file:///folder, with what is special in a password percent-encoded"
-        )
-    return url
+        return False
 
 
 def _mail_from(env):
-    sender = env.str("MAIL_FROM", DEFAULT_MAIL_FROM)
-    form = "MAIL_FROM must be like shop@example.com or Shop <shop@example.com>"
-    if not sender.isprintable():
-        raise EnvError(form)
+    accepted = "like shop@example.com or Shop <shop@example.com>, with ASCII before the @"
+    return _text(env, "MAIL_FROM", DEFAULT_MAIL_FROM, _is_sender, accepted)
+
+
+def _is_sender(text):
+    """A mail server without SMTPUTF8 takes no e-mail from a sender that is not ASCII."""
     try:
-        address = sendable(parseaddr(sender)[1])
-    except ValueError as refusal:
-        raise EnvError(f"{form}, and its address {refusal}") from None
-    if not address.isascii():  # a mail server without SMTPUTF8 would take no e-mail at all
-        raise EnvError(f"{form}, with ASCII before the @")
-    return sender
+        return text.isprintable() and sendable(parseaddr(text)[1]).isascii()
+    except ValueError:
+        return False
 
 
 def _public_url(env):
-    url = env.str("PUBLIC_URL", "")
-    if url and not _SITE.fullmatch(url):
-        raise EnvError("PUBLIC_URL must be like https://shop.example or https://shop.example/path")
-    return url.rstrip("/")
+    accepted = "like https://shop.example or https://shop.example/path"
+    url = _text(env, "PUBLIC_URL", "", lambda url: not url or _SITE.fullmatch(url), accepted)
+    return url and url.rstrip("/")
 
 
 def main():
-    """Check them: `python -m chassis.settings microservice3`. Exit status 1 if they are refused."""
+    """Check them: all that `microservice3` has, or without a name those an operator chooses.
+
+    Exit status 1 if any is refused, each on a line of its own.
+    """
     try:
-        load(sys.argv[1])
+        if len(sys.argv) > 1:
+            load(sys.argv[1])
+        else:
+            check_choices()
     except SettingsError as error:
-        sys.exit(str(error))
+        sys.exit("\n".join(error.reasons))
 
 
 if __name__ == "__main__":

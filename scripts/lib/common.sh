@@ -10,12 +10,10 @@ PATH=$PATH:/usr/local/sbin:/usr/sbin:/sbin    # a normal user's PATH lacks the f
 CHECKOUT=$(dirname "$(dirname "$(dirname "$(readlink -f "${BASH_SOURCE[0]}")")")")
 VAR_NAME=$(realpath --no-symlinks --canonicalize-missing "${QUARTET_VAR:-$CHECKOUT/var}")
 VAR=$VAR_NAME    # its real place once it is open: the name may be a link (see user.sh)
-HTTP_PORT=${QUARTET_HTTP_PORT:-8080}
-INTERNAL_PORT=${QUARTET_INTERNAL_PORT:-8081}
 SYSTEM_PYTHON=/usr/bin/python3    # not a Python under somebody's home, which others may not read
 LOCK_WAIT_SECONDS=${QUARTET_LOCK_WAIT_SECONDS:-600}    # longer than a deployment takes
 SERVICES=(microservice1 microservice2 microservice3 microservice4)
-readonly CHECKOUT VAR_NAME HTTP_PORT INTERNAL_PORT SYSTEM_PYTHON LOCK_WAIT_SECONDS SERVICES
+readonly CHECKOUT VAR_NAME SYSTEM_PYTHON LOCK_WAIT_SECONDS SERVICES
 
 # ---- messages
 
@@ -85,6 +83,34 @@ step() {
   fi
 }
 
+# long_step USUALLY TITLE HINT COMMAND...: a step that takes longer than one likes to look at nothing. USUALLY says how
+# long, as "half a minute".
+long_step() {
+  local ticker outcome
+  say "          $2: this takes $1"
+  _tick "$2" & ticker=$!
+  attempt step "${@:2}"
+  kill "$ticker" 2>/dev/null || true
+  wait "$ticker" 2>/dev/null || true
+  return "$outcome"
+}
+
+# A terminal shows the seconds; a log gets a line each half minute.
+_tick() {
+  local title=$1 start pause=30 never
+  start=$(now)
+  if [[ -t 1 ]]; then pause=1; fi
+  exec {never}<> <(:)    # a wait without a child
+  while true; do
+    read -r -t "$pause" -u "$never" || true
+    if [[ -t 1 ]]; then
+      printf '\r\e[K%8s  %s ...' "$(seconds_since "$start")" "$title"
+    else
+      say "          ... $(seconds_since "$start")"
+    fi
+  done
+}
+
 # attempt COMMAND...: run COMMAND, and leave in `outcome` how it ended. In a condition, bash would go on
 # after a command that fails, inside of it too; and while it waits for one in the foreground it hears no signal.
 attempt() {
@@ -103,9 +129,18 @@ step_failed() {
   {
     if [[ -t 2 ]]; then printf '\r\e[K'; fi
     printf '%8s  %s: FAILED\n' "$time" "$title"
-    printable tail -n 20 "$log" | sed 's/^/            | /'
+    { printable tail -n 20 "$log"; _full_disks; } | sed 's/^/            | /'
     printf '          What to do: %s\n' "$hint"
   } >&2
+}
+
+# _full_disks: a program that could not write may not have been able to say so either.
+_full_disks() {
+  local free place
+  df --output=avail,target --block-size=1K "${TMPDIR:-/tmp}" "$VAR" "$CHECKOUT" 2>/dev/null | tail -n +2 | sort -u |
+    while read -r free place; do
+      if ((free < 1024)); then say "The disk at $place is full."; fi
+    done || true    # df's, of a folder that is not there yet
 }
 
 # together PID...: wait for steps that run side by side; fail if any of them failed.
@@ -118,7 +153,10 @@ together() {
 }
 
 # Ctrl-C, or the end of a terminal, ends what a script has started and is not finished.
-trap '_end_children; exit 130' INT TERM HUP
+trap '_end_children; when_interrupted; exit 130' INT TERM HUP
+
+# when_interrupted: what a script has to say then.
+when_interrupted() { :; }
 
 _end_children() {
   trap '' INT TERM HUP
@@ -154,16 +192,42 @@ is_installed() { [[ -e /usr/local/lib/systemd/system/microservices.target ]]; }
 # unless QUARTET_VAR names a stack.
 acts_on_host() { [[ -z ${QUARTET_VAR:-} ]] && is_installed; }
 
-is_service() { [[ " ${SERVICES[*]} " == *" $1 "* ]]; }
+readonly TITLES=(users products orders notifications)    # of SERVICES, in their order
 
-# services_named ARGUMENT...: the arguments if there are any, else all services, one a line.
-services_named() {
-  local service
-  (($# > 0)) || set -- "${SERVICES[@]}"
-  for service in "$@"; do
-    is_service "$service" || misused "no service is called $service; there are: ${SERVICES[*]}"
-    printf '%s\n' "$service"
+# service_called NAME: microservice3 for `microservice3`, `service3` and `orders`; fails for another name.
+service_called() {
+  local i
+  for i in "${!SERVICES[@]}"; do
+    case $1 in
+      "${SERVICES[i]}" | "${SERVICES[i]#micro}" | "${TITLES[i]}") printf '%s\n' "${SERVICES[i]}" && return 0 ;;
+    esac
   done
+  return 1
+}
+
+title_of() {
+  local number=${1#microservice}
+  printf '%s' "${TITLES[number - 1]}"
+}
+
+# service_named NAME: the same; refuses another name, and tells all there are.
+service_named() {
+  [[ -n $1 ]] || misused "which service? There are $(service_names)."
+  service_called "$1" || misused "no service is called $1. There are $(service_names)."
+}
+
+# service_names: all of them, for messages.
+service_names() {
+  local i names=()
+  for i in "${!SERVICES[@]}"; do names+=("${SERVICES[i]} (${TITLES[i]}),"); done
+  printf '%s' "${names[*]}" | sed 's/,$//'
+}
+
+# services_named ARGUMENT...: the services that the arguments name, else all services, one a line.
+services_named() {
+  local name
+  (($# > 0)) || set -- "${SERVICES[@]}"
+  for name in "$@"; do service_named "$name"; done
 }
 
 # ---- locks
@@ -222,18 +286,25 @@ end_if_dry() {
   exit 0
 }
 
-# port_is_taken PORT: does something listen on this loopback port?
-port_is_taken() { (exec 3<>"/dev/tcp/127.0.0.1/$1") 2>/dev/null; }
-
 # http_status PORT PATH: the status of a GET on loopback, 000 if there is no answer.
 http_status() {
   local status=000
   {
-    printf 'GET %s HTTP/1.0\r\nHost: localhost\r\n\r\n' "$2" >&3
+    _get "$2" >&3
     read -r -t 9 _ status _ <&3 || true
   } 2>/dev/null 3<>"/dev/tcp/127.0.0.1/$1" || true
   printf '%s' "${status:-000}"
 }
+
+# http_answer PORT PATH: the answer with its headers; nothing if there is none.
+http_answer() {
+  {
+    _get "$2" >&3
+    timeout 9 cat <&3
+  } 2>/dev/null 3<>"/dev/tcp/127.0.0.1/$1" || true
+}
+
+_get() { printf 'GET %s HTTP/1.0\r\nHost: localhost\r\n\r\n' "$1"; }
 
 # number: standard input if that is a whole number, else nothing, and a failure. Bash evaluates a text as
 # arithmetic where it wants a number, so what a database or a service has said must be one before that.

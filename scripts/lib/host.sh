@@ -45,8 +45,28 @@ as_run_user() { "$@"; }
 
 require_root() { ((EUID == 0)) || abort "only root can do this: sudo scripts/${0##*/} ..."; }
 
+# require_installed: before any argument is looked at. Who works in a checkout is told what does the same there.
+require_installed() {
+  is_installed || abort "this is for a host (README.md, On a host), and Quartet is not installed on this machine. Here: $(_in_a_checkout)"
+}
+
+_in_a_checkout() {
+  case ${0##*/} in
+    start | deploy | migrate) say "scripts/up starts the code of this checkout, and restarts what was changed." ;;
+    stop) say "scripts/down" ;;
+    rollback) say "git checkout COMMIT, then scripts/up" ;;
+    releases) say "scripts/up runs the code of this checkout; git log shows its past." ;;
+    scale) say "PROCESSES=4 scripts/restart SERVICE" ;;
+    backup) say "scripts/down, then a copy of var/" ;;
+    restore | restore-drill | settle) say "scripts/down, put a copy of var/ in its place, then scripts/up" ;;
+    tls) say "scripts/up serves plain HTTP to this machine alone." ;;
+    uninstall) say "scripts/down --erase" ;;
+    *) say "scripts/up" ;;
+  esac
+}
+
 require_host() {
-  is_installed || abort "Quartet is not installed on this host: call scripts/install."
+  require_installed
   require_root
 }
 
@@ -93,12 +113,6 @@ keeper_of() { if [[ $1 == postgres ]]; then echo postgres; else echo root; fi; }
 all_logs() {
   zcat --force -- "$ACCESS_LOG"*
   journalctl "$JOURNAL" --unit='microservice*.service' --output=cat --quiet --no-pager
-}
-
-# require_service ARGUMENT: exactly the name of one.
-require_service() {
-  [[ -n ${1:-} ]] || misused "which service? ${SERVICES[*]}"
-  is_service "$1" || misused "no service is called $1; there are: ${SERVICES[*]}"
 }
 
 # ---- commands with a service's rights

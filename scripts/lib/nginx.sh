@@ -5,13 +5,15 @@ nginx_pid() { pid_in "$RUN/nginx.pid" "$VAR/nginx"; }
 
 _nginx() { as_run_user nginx -e "$VAR/log/nginx.log" -p "$VAR/nginx/" -c "$VAR/nginx/nginx.conf" "$@"; }
 
-# Copy nginx/ to var/nginx, but for what is only a host's, and fill in what differs between stacks.
+# Copy nginx/ to var/nginx, but for what is only a host's, and fill in what differs between stacks. A machine that
+# has ::1 is listened to there as well, because `localhost` may be either address.
 _render_nginx() {
-  local folder=$1
+  local folder=$1 also=''
+  if [[ $(loopback_addresses) == *::1* ]]; then also='s|^\( *listen \)127.0.0.1:\(.*\)|&\n\1[::1]:\2|'; fi
   as_run_user rm -rf "$folder"
   as_run_user mkdir -p "$folder"
   tar -C "$CHECKOUT/nginx" --exclude=./conf.d/service.conf --exclude=./tls -cf - . | as_run_user tar -C "$folder" --no-same-owner -xf -
-  sed -e "s|@HTTP_PORT@|$HTTP_PORT|; s|@INTERNAL_PORT@|$INTERNAL_PORT|; s|@RUN@|$RUN|g" "$CHECKOUT/nginx/embedded.conf" |
+  sed -e "s|@HTTP_PORT@|$HTTP_PORT|; s|@INTERNAL_PORT@|$INTERNAL_PORT|; s|@RUN@|$RUN|g; $also" "$CHECKOUT/nginx/embedded.conf" |
     as_run_user tee "$folder/nginx.conf" >/dev/null
 }
 
@@ -32,24 +34,8 @@ configure_nginx() {
 
 _configured_hash() { cat "$VAR/nginx/tmp/configured" 2>/dev/null || true; }
 
-check_ports() {
-  local setting port
-  for setting in HTTP_PORT INTERNAL_PORT; do
-    port=${!setting}
-    if port_is_taken "$port"; then
-      abort "port $port on 127.0.0.1 is taken by another program$(_owner_of_port "$port"). Choose another with QUARTET_$setting=NUMBER scripts/up, or stop that program."
-    fi
-  done
-}
-
-_owner_of_port() {
-  local owner
-  owner=$(ss -Hltnp "sport = :$1" 2>/dev/null | sed -nE '1s/.*users:\(\("([^"]+)",pid=([0-9]+).*/ (\1, pid \2)/p') || true
-  printf '%s' "$owner"
-}
-
 start_nginx() {
-  _nginx -t -q && _nginx
+  _nginx -t -q && without_descriptors _nginx
 }
 
 reload_nginx() { _nginx -t -q && _nginx -s reload; }

@@ -38,7 +38,7 @@ ensure_packages() {
   ((${#missing[@]})) || return 0
   type -P apt-get >/dev/null || abort "these programs are missing, and this is no Debian: ${missing[*]}. Install them by hand."
   can_install || install_packages "${missing[@]}"    # says what is missing, and stops
-  step "Debian packages: ${missing[*]}" "see that apt-get update works on this machine, then call ${0##*/} again." \
+  long_step "half a minute or more" "Debian packages: ${missing[*]}" "see that apt-get update works on this machine, then call ${0##*/} again." \
     install_packages "${missing[@]}"
 }
 

@@ -33,7 +33,7 @@ make_cluster() {
 start_cluster() {
   local data=$1 sockets=$2 log=$3
   shift 3
-  as_run_user "$(postgres_bin "$data")/pg_ctl" start --pgdata="$data" --log="$log" --wait --timeout=60 --silent \
+  without_descriptors as_run_user "$(postgres_bin "$data")/pg_ctl" start --pgdata="$data" --log="$log" --wait --timeout=60 --silent \
     --options="-c unix_socket_directories=$sockets $*"
 }
 
@@ -46,12 +46,15 @@ stop_cluster() {
 
 # ---- the stack's own cluster
 
+make_own_cluster() {
+  [[ ! -d $VAR/postgres ]] || return 0
+  make_secret postgres
+  make_cluster "$VAR/postgres" --username="$SUPERUSER" --auth=scram-sha-256 --pwfile="$SECRETS/postgres"
+}
+
 start_postgres() {
   postgres_pid >/dev/null && return 0
-  if [[ ! -d $VAR/postgres ]]; then
-    make_secret postgres
-    make_cluster "$VAR/postgres" --username="$SUPERUSER" --auth=scram-sha-256 --pwfile="$SECRETS/postgres"
-  fi
+  make_own_cluster
   as_run_user cp "$CHECKOUT/scripts/lib/postgresql.conf" "$VAR/postgres/quartet.conf" 2>/dev/null ||
     as_run_user tee "$VAR/postgres/quartet.conf" <"$CHECKOUT/scripts/lib/postgresql.conf" >/dev/null
   grep -q quartet.conf "$VAR/postgres/postgresql.conf" ||

@@ -20,16 +20,23 @@ def printable(text):
     )
 
 
-def main(command):
+def run(command, choose=iter):
+    """Print what the command prints, as it comes. choose: what of its lines. Returns its status."""
     with subprocess.Popen(command, stdout=subprocess.PIPE) as running:
-        for line in running.stdout:
-            sys.stdout.write(printable(line.decode(errors="backslashreplace")))
+        lines = (line.decode(errors="backslashreplace") for line in running.stdout)
+        for line in choose(lines):
+            sys.stdout.write(printable(line))
             sys.stdout.flush()
     return running.returncode
 
 
-if __name__ == "__main__":
+def exit_with(main, words):
+    """End as main(words) says. A reader that goes away, and Ctrl-C, are no errors to explain."""
     try:
-        sys.exit(main(sys.argv[1:]))
+        sys.exit(main(words))
     except (BrokenPipeError, KeyboardInterrupt):
         sys.exit(130)
+
+
+if __name__ == "__main__":
+    exit_with(run, sys.argv[1:])

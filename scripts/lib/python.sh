@@ -7,22 +7,29 @@ readonly SERVER_LOCKS=("$REQUIREMENTS"/{build,uwsgi}.txt)
 readonly TEST_LOCKS=("$REQUIREMENTS/tests.txt")
 readonly READ_ONLY_LINKS='-Wl,-z,relro,-z,now'    # where functions are is written once, at the start
 
+venv_is_made=false    # known to be, once that was looked at
+
 # find_venv: set VENV to the real folder, one that the run-time user can read.
 find_venv() {
   if ((EUID == 0)) && ! code_is_readable; then link_to_state "$CHECKOUT/.venv"; fi
   VENV=$(readlink -f "$CHECKOUT/.venv")
 }
 
-ensure_venv() {
+has_venv() {
+  $venv_is_made && return 0
   find_venv
-  if has_uwsgi && _is_stamped services "${SERVICE_LOCKS[@]}"; then return; fi
-  step "Python packages, uWSGI compiled" "look for the first error above; pip's own settings name the index it uses." \
+  has_uwsgi && _is_stamped services "${SERVICE_LOCKS[@]}" && venv_is_made=true
+}
+
+ensure_venv() {
+  if has_venv; then return; fi
+  long_step "half a minute" "Python packages, uWSGI compiled" "look for the first error above; pip's own settings name the index it uses." \
     _one_at_a_time _install_service_packages
 }
 
 ensure_tests_venv() {
   _is_stamped tests "${TEST_LOCKS[@]}" && return 0
-  step "Python packages of the tests" "look for the first error above; pip's own settings name the index it uses." \
+  long_step "a quarter of a minute" "Python packages of the tests" "look for the first error above; pip's own settings name the index it uses." \
     _one_at_a_time _install_test_packages
 }
 

@@ -1,4 +1,4 @@
-# The four services: their settings, and their uWSGI and worker processes.
+# The four services: commands in their place, and their uWSGI and worker processes.
 # shellcheck shell=bash disable=SC2153
 
 # in_code COMMAND...: run COMMAND as the run-time user in the code folder, with the venv and nothing
@@ -23,41 +23,6 @@ in_service() {
 in_service_as_owner() {
   [[ -s $SECRETS/$1.owner ]] || abort "the tables of $1 have no owner yet: call scripts/up."
   in_service "$1" env DATABASE_OWNER_PASSWORD_FILE="$SECRETS/$1.owner" "${@:2}"
-}
-
-# ---- settings
-
-# write_settings SERVICE: var/env/SERVICE.env, KEY="value" lines for bash and systemd alike.
-write_settings() {
-  local file=$VAR/env/$1.env settings
-  settings=$(_settings_of "$1")
-  [[ $settings == "$(cat "$file" 2>/dev/null)" ]] && return 0
-  as_run_user tee "$file.new" <<<"$settings" >/dev/null
-  as_run_user mv "$file.new" "$file"
-}
-
-_settings_of() {
-  local service=$1
-  setting DATABASE_URL "postgresql://$service@/$service?host=$(url_encoded "$RUN")"
-  setting DATABASE_PASSWORD_FILE "$SECRETS/$service.database"
-  setting SIGNING_KEY_FILE "$KEYS/$service.pem"
-  setting SECRET_FILE "$SECRETS/$service.secret"
-  setting JWKS_FILE "$KEYS/jwks.json"
-  setting REVOCATIONS_FILE "$VAR/revocations/$service.json"
-  setting INTERNAL_URL "http://127.0.0.1:$INTERNAL_PORT"
-  setting PROMETHEUS_MULTIPROC_DIR "$VAR/metrics/$service"
-  # glibc keeps a heap for each thread, which grows and is not given back: two for all are enough
-  setting MALLOC_ARENA_MAX 2
-  # and keeps the 19 MiB of each password that it has hashed, unless this limit is a fixed one
-  setting MALLOC_MMAP_THRESHOLD_ 1048576
-  # no limits for one customer, as there are none for an address
-  setting ORDERS_PER_MINUTE ""
-  setting EDITS_PER_MINUTE ""
-  case $service in
-    microservice2) setting IMAGES_DIR "$VAR/images" ;;
-    microservice4) setting SMTP_URL "file://$(url_encoded "$VAR/mail")" ;;
-  esac
-  chosen_settings
 }
 
 # ---- keys: the services read them where they are made, and again when they change
@@ -111,8 +76,10 @@ in_service_daemon() {
   shift 2
   as_run_user rm -f "$RUN/$name.pid"
   # shellcheck disable=SC2016    # expanded by the inner bash
-  in_service "$service" setsid --fork bash -c '
+  without_descriptors in_service "$service" setsid --fork bash -c '
     exec </dev/null >>"$1" 2>&1
+    # what it says until it logs by itself has no time
+    TZ=UTC printf "{\"time\":\"%(%FT%TZ)T\",\"level\":\"info\",\"service\":null,\"name\":\"scripts\",\"message\":\"started\"}\n"
     echo $$ >"$2"
     shift 2
     exec "$@"' daemon "$VAR/log/$name.log" "$RUN/$name.pid" "$@"

@@ -11,13 +11,26 @@ setting() {
   printf '%s="%s"\n' "$1" "$value"
 }
 
+# What an operator chooses, as in _choices of chassis/settings.py.
+readonly CHOICES=(CURRENCY LOG_LEVEL REGISTRATION DATABASE_CONNECTIONS PROCESSES THREADS MAIL_FROM PUBLIC_URL
+  UNCONFIRMED_EMAILS_PER_DAY ORDERS_PER_MINUTE EDITS_PER_MINUTE NOTIFICATIONS_KEPT_DAYS
+  SUPPRESSED_NOTIFICATIONS_KEPT_DAYS AUDIT_KEPT_MONTHS)
+
 # chosen_settings: what the caller has chosen, in the environment.
 chosen_settings() {
   local name
-  for name in CURRENCY LOG_LEVEL REGISTRATION DATABASE_CONNECTIONS PROCESSES THREADS \
-    MAIL_FROM PUBLIC_URL UNCONFIRMED_EMAILS_PER_DAY ORDERS_PER_MINUTE EDITS_PER_MINUTE \
-    NOTIFICATIONS_KEPT_DAYS SUPPRESSED_NOTIFICATIONS_KEPT_DAYS AUDIT_KEPT_MONTHS; do
+  for name in "${CHOICES[@]}"; do
     if [[ -n ${!name:-} ]]; then setting "$name" "${!name}"; fi
+  done
+}
+
+# read_settings ARRAY: a file of settings on standard input becomes an associative array, name -> its line. The last
+# line of a name counts. The lines are not evaluated.
+read_settings() {
+  local -n _read=$1
+  local line
+  while IFS= read -r line; do
+    if [[ $line == [A-Z]*=* ]]; then _read[${line%%=*}]=$line; fi
   done
 }
 

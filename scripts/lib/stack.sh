@@ -11,9 +11,9 @@ source "$CHECKOUT/scripts/lib/postgres.sh"
 source "$CHECKOUT/scripts/lib/settings.sh"
 source "$CHECKOUT/scripts/lib/commands.sh"
 source "$CHECKOUT/scripts/lib/services.sh"
+source "$CHECKOUT/scripts/lib/stack_settings.sh"
 source "$CHECKOUT/scripts/lib/nginx.sh"
-
-readonly FRONT_DOOR_URL=http://127.0.0.1:$HTTP_PORT
+source "$CHECKOUT/scripts/lib/ports.sh"
 
 one_at_a_time() { one_at_a_time_in "$VAR/log" "$@"; }
 
@@ -24,12 +24,28 @@ alone_with() { one_at_a_time "${@:2}"; }
 open_stack() {
   [[ -d $VAR/run || -L $VAR/run ]] || abort "there is no stack in $VAR yet: call scripts/up."
   open_folders
+  find_ports
   find_venv
 }
 
+# end_what_lost_its_folder: processes that go on though var/ was deleted under them. They hold the ports.
+end_what_lost_its_folder() {
+  local pids
+  pids=$(orphan_pids)
+  [[ -n $pids ]] || return 0
+  step "$VAR_NAME was deleted while its stack ran: processes that are still there ended ($(wc -l <<<"$pids"))" \
+    "see ps -f $(paste -sd ' ' <<<"$pids")" end_orphans
+}
+
+# refuse_if TEXT: abort with what is wrong, one line each, unless there is none.
+refuse_if() { [[ -z $1 ]] || abort "nothing was started or stopped, because settings are wrong:"$'\n'"  ${1//$'\n'/$'\n'  }"; }
+
 # restart_service SERVICE: with the code, the settings and the migrations as they are now.
 restart_service() {
+  local wrong
   sync_code
+  wrong=$(wrong_settings)
+  refuse_if "$wrong"
   write_settings "$1"
   migrate "$1"
   stop_service "$1"
@@ -37,7 +53,11 @@ restart_service() {
   await_ready "$1"
 }
 
-require_place() { open_stack; }
+require_place() {
+  local difference
+  open_stack
+  differing_settings | while read -r difference; do warn "${0##*/}: $difference scripts/up changes it."; done
+}
 
 # running_versions: the version of the code that runs, as on a host, where releases can have several.
 running_versions() { cat "$CODE/VERSION" 2>/dev/null || true; }

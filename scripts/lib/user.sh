@@ -57,6 +57,14 @@ link_to_state() {
   ln -sfnT "$target" "$path"
 }
 
+# find_state: set VAR to the real folder; if somebody has deleted the link to it, the link is made again.
+find_state() {
+  local state
+  state=$(state_folder "$VAR_NAME")
+  if ((EUID == 0)) && [[ ! -e $VAR_NAME && -d $state && -d $(dirname "$VAR_NAME") ]]; then ln -sfnT "$state" "$VAR_NAME"; fi
+  VAR=$(realpath --canonicalize-missing "$VAR_NAME")
+}
+
 _make_var() {
   local parent owner
   parent=$(dirname "$VAR_NAME")

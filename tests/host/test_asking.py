@@ -36,6 +36,19 @@ def test_status_tells_what_is_asked_and_answered(host):
     assert 1 <= int(p95) < 1000
 
 
+def test_status_tells_programs_the_same(host):
+    told = json.loads(host.output("scripts/status", "--json"))
+
+    assert (told["place"], told["healthy"]) == ("host", True)
+    parts = {part["name"]: part for part in told["parts"]}
+    assert set(parts) == {*(f"microservice{n}" for n in range(1, 5)), "nginx", "postgresql"}
+    products = parts["microservice2"]
+    assert (products["state"], products["reason"], products["title"]) == ("ready", None, "products")
+    assert (products["processes"], products["threads"]) == (2, 4)
+    assert products["release_seconds"] > 0 and products["memory_bytes"] > 10_000_000
+    assert any("The last backup is" in note for note in told["notes"])
+
+
 def test_status_is_up_to_date_when_the_log_was_rotated(host):
     host.run("logrotate", "--force", "--state=/tmp/state", "/usr/lib/quartet/logrotate.conf")
 
@@ -69,7 +82,7 @@ def test_a_service_that_is_down_makes_status_fail(host):
     answer = host.run("scripts/status", check=False)
 
     assert answer.returncode == 1
-    assert "no worker" in answer.stdout
+    assert re.search(r"^microservice3 .* no worker .*\n +\S", answer.stdout, re.MULTILINE)
     host.run("scripts/start", "microservice3")
     assert host.run("scripts/status").returncode == 0
 
@@ -82,6 +95,17 @@ def test_status_tells_of_a_disk_that_is_nearly_full(host):
         assert f"{IMAGES} is 100% full" in host.output("scripts/status")
     finally:
         host.run("umount", IMAGES)
+
+
+def test_logs_shows_only_errors_since_a_time(host):
+    host.run("scripts/stop", "products")
+    host.run("curl", "--silent", "http://127.0.0.1/api/service2/products", check=False)
+    host.run("scripts/start", "products")
+
+    assert '"status":503' in host.output("scripts/logs", "nginx", "--errors", "--since", "10m")
+    assert host.output("scripts/logs", "nginx", "--errors", "--since", "0s") == ""
+    assert '"level":"info"' not in host.output("scripts/logs", "products", "--errors")
+    assert '"level":"info"' in host.output("scripts/logs", "products", "--since", "10m")
 
 
 def test_all_migrations_are_applied(host):
@@ -250,7 +274,7 @@ def setting(host):
 @pytest.mark.parametrize(
     ("line", "said"),
     [
-        ("CURRENCY=Dollars", "it must be three capital letters"),
+        ("CURRENCY=Dollars", "must be three capital letters"),
         ("PROCESSES=many", '"PROCESSES" invalid'),
         ("SMTP_URL=mail.example.com", "SMTP_URL must be like smtp://"),
         ("PROCESSES='64'", "PostgreSQL allows"),

@@ -171,7 +171,7 @@ def test_one_service_is_restarted_and_scaled_while_the_others_go_on(stack, admin
     finally:
         stop.set()
         asking.join()
-        stack.script("up")  # back to two processes of four threads
+        stack.script("restart", "microservice1", PROCESSES="", THREADS="")
 
     assert failures == []
     assert len(asked) > 20

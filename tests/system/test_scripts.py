@@ -1,5 +1,6 @@
 """The scripts: what they start, stop, tell and refuse, and what they must not touch."""
 
+import json
 import os
 import re
 import signal
@@ -34,16 +35,19 @@ def test_every_script_tells_what_it_does_and_does_nothing(script, tmp_path):
 @pytest.mark.parametrize(
     "script",
     [
-        *("start", "stop", "releases", "deploy microservice1", "rollback microservice1"),
-        *("migrate microservice1", "scale microservice1 --threads 2", "tls show"),
+        *("start", "stop", "releases", "deploy", "deploy microservice1", "rollback microservice1"),
+        *("migrate microservice1", "scale microservice1 --threads 2", "tls show", "tls"),
+        *("backup", "restore", "restore --list", "restore-drill", "settle", "stop nothing"),
     ],
 )
-def test_a_script_that_needs_a_host_says_how_to_get_one(script):
+def test_a_script_for_a_host_says_so_and_what_does_the_same_in_a_checkout(script):
     name, *words = script.split()
     answer = run(PROJECT / "scripts" / name, *words, env=dict(os.environ))
 
     assert answer.returncode == 1
-    assert "scripts/install" in answer.stderr
+    assert "this is for a host" in answer.stderr
+    assert re.search(r"\. Here: .*(scripts/(up|down|restart)|plain HTTP)", answer.stderr)
+    assert "scripts/install" not in answer.stderr
 
 
 @pytest.mark.parametrize(
@@ -56,6 +60,42 @@ def test_a_script_that_needs_a_stack_says_how_to_get_one(script, tmp_path):
 
     assert answer.returncode == 1
     assert "scripts/up" in answer.stderr
+
+
+WRONG = {
+    **dict.fromkeys(["import-trade", "lock"], "--no-such-option"),
+    **{"test": "tests/no-such-folder", "trace": "no/id", "token": "one two", "admin": "destroy"},
+    **{"dead-letters": "bury", "restore": "--no-such-option now", "logs": "--no-such-option"},
+}
+
+
+@pytest.mark.parametrize("script", SCRIPTS, ids=lambda script: script.name)
+def test_every_script_fails_on_a_wrong_argument_and_changes_nothing(script, tmp_path):
+    if script.name == "lock":
+        pytest.skip("it hands its arguments to uv, which it installs first")
+    env = {**os.environ, "QUARTET_VAR": str(tmp_path / "var")}
+
+    answer = run(script, *WRONG.get(script.name, "no-such-thing").split(), env=env)
+
+    assert answer.returncode != 0
+    assert answer.stdout + answer.stderr
+    assert not (tmp_path / "var").exists()
+
+
+@pytest.mark.parametrize(
+    "words",
+    [
+        *("down microservice9", "down users microservice9", "restart orderz", "logs orderz"),
+        *("dead-letters list orderz", "keys list orderz", "prune orderz"),
+    ],
+)
+def test_a_service_that_is_not_there_is_answered_with_those_that_are(words, tmp_path):
+    name, *words = words.split()
+    env = {**os.environ, "QUARTET_VAR": str(tmp_path / "var")}
+    answer = run(PROJECT / "scripts" / name, *words, env=env)
+
+    assert answer.returncode == 2
+    assert "microservice1 (users), microservice2 (products), microservice3" in answer.stderr
 
 
 # ---- up
@@ -141,6 +181,38 @@ def test_token_prints_a_token_and_nothing_else(stack):
     assert me.json()["username"] == "admin"
 
 
+def test_status_says_why_a_service_is_not_ready_and_programs_read_the_same(stack):
+    worker = stack.var / "log" / "microservice4.log"
+    with worker.open("a") as log:
+        log.write("Traceback (most recent call last):\n  x\nModuleNotFoundError: no colour\n")
+    stack.script("down", "notifications")
+    try:
+        answer = stack.script("status", check=False)
+        as_json = stack.script("status", "--json", check=False)
+    finally:
+        stack.script("up")
+
+    reason = "It does not run. Last error: ModuleNotFoundError: no colour"
+    lines = answer.stdout.splitlines()
+    [row] = [i for i, line in enumerate(lines) if line.startswith("microservice4  ")]
+    assert lines[row + 1].strip() == reason
+    told = json.loads(as_json.stdout)
+    assert as_json.returncode == 1
+    assert (told["place"], told["healthy"], told["url"]) == ("stack", False, stack.url)
+    parts = {part["name"]: part for part in told["parts"]}
+    assert list(parts)[:4] == list(SERVICES)
+    assert {"microservice4 worker", "nginx", "postgresql"} < set(parts)
+    down, ready = parts["microservice4"], parts["microservice3"]
+    assert (down["title"], down["state"], down["pid"]) == ("notifications", "down", None)
+    assert down["reason"] == reason
+    assert (ready["state"], ready["reason"], ready["pid"]) == (
+        *("ready", None),
+        pid_of(stack, "microservice3"),
+    )
+    assert ready["uptime_seconds"] >= 0 and ready["memory_bytes"] > 10_000_000
+    assert parts["nginx"]["state"] == "running"
+
+
 def test_a_token_for_nobody_is_refused(stack):
     answer = stack.script("token", "nobody-of-this-name", check=False)
     assert answer.returncode != 0
@@ -171,7 +243,28 @@ def test_logs_shows_one_service_with_its_worker(stack):
     assert "seen-in-the-log" in stack.script("logs", "microservice2", "-n", "200").stdout
     assert "seen-in-the-log" in stack.script("logs", "nginx", "-n", "200").stdout
     assert "seen-in-the-log" not in stack.script("logs", "microservice3", "-n", "200").stdout
-    assert stack.script("logs", "microservice9", check=False).returncode == 2
+    assert "seen-in-the-log" in stack.script("logs", "products", "--since", "10m").stdout
+    assert "seen-in-the-log" not in stack.script("logs", "products", "--since", "0s").stdout
+    assert "seen-in-the-log" not in stack.script("logs", "--errors").stdout
+
+
+def test_logs_shows_only_errors_since_a_time(stack):
+    stack.script("down", "products")
+    try:
+        missed = stack.call("GET", "/api/service2/products")
+    finally:
+        stack.script("up")
+    assert missed.status_code == 503
+
+    assert missed.headers["X-Request-ID"] in stack.script("logs", "nginx", "--errors").stdout
+    shown = stack.script("logs", "--errors", "--since", "1h", "-n", "1").stdout
+    assert '"status":200' not in shown
+    assert stack.script("logs", "nginx", "--errors", "--since", "0s").stdout == ""
+
+
+@pytest.mark.parametrize("words", ["--since soon", "--since", "-n x", "users orders", "-x"])
+def test_logs_refuses_what_it_does_not_understand(stack, words):
+    assert stack.script("logs", *words.split(), check=False).returncode == 2
 
 
 # ---- down and restart
@@ -216,7 +309,7 @@ def test_a_restart_scales_a_service_and_no_request_is_answered_wrongly(stack):
     assert set(statuses["service2"]) <= {200, 503}
     assert set(statuses["service3"]) == {200}
 
-    stack.script("up")  # without PROCESSES: two again
+    stack.script("restart", "microservice2", PROCESSES="")  # the default: two again
     assert len(descendants(pid_of(stack, "microservice2"))) == 1 + 2 + 1
 
 

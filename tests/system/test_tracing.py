@@ -29,6 +29,7 @@ def test_trace_follows_a_request_through_everything_in_order(stack, admin_token)
 
     heading, _, columns, *rows = stack.script("trace", request_id).stdout.splitlines()
     assert heading.startswith(f"Request {request_id}, 20")
+    assert stack.script("trace", f" {request_id}\r").stdout.splitlines()[0] == heading
     assert columns.split() == ["AFTER", "TOOK", "WHERE", "WHAT"]
     after = [int(row.split()[0]) for row in rows]
     assert after == sorted(after)
@@ -73,7 +74,9 @@ def test_trace_reads_logs_with_bytes_that_are_no_text(stack):
 
 
 @pytest.mark.parametrize(
-    ("words", "status"), [(["no-such-request"], 1), ([".*"], 2), ([], 2), (["a", "b"], 2)], ids=str
+    ("words", "status"),
+    [(["no-such-request"], 1), ([".*"], 2), ([], 2), (["a", "b"], 2), (["a b"], 2), ([" "], 2)],
+    ids=str,
 )
 def test_trace_of_nothing(stack, words, status):
     assert stack.script("trace", *words, check=False).returncode == status
