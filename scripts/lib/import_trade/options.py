@@ -61,7 +61,7 @@ def date_format(text: str) -> str:
 
 def encoding(text: str) -> str:
     try:
-        b"".decode(text)
+        "a".encode(text)
     except (LookupError, UnicodeError, ValueError) as error:
         raise argparse.ArgumentTypeError(
             f"{text!r} is no encoding, such as utf-8, windows-1252, iso-8859-1 or utf-16"

@@ -135,7 +135,7 @@ def guarded(rows: Iterator[tuple], name: str) -> Iterator[tuple]:
         except StopIteration:
             return
         except DAMAGED as error:
-            raise Refused(f"{name} cannot be read as a workbook: {error}") from error
+            raise Refused(f"{name} cannot be read as a workbook: {cause_of(error)}") from error
         yield row
 
 
@@ -147,9 +147,16 @@ def damage(name: str, file: BinaryIO, error: Exception) -> str:
             "Save it as an Excel workbook (.xlsx) without a password, or as CSV in UTF-8."
         )
     return (
-        f"{name} is a ZIP file, but cannot be read as a workbook: {error}. "
+        f"{name} is a ZIP file, but cannot be read as a workbook: {cause_of(error)}. "
         "If a workbook is packed in it, unpack it first."
     )
+
+
+def cause_of(error: Exception) -> str:
+    """Return the first line of what was wrong first: openpyxl repeats it in long sentences."""
+    while error.__cause__:
+        error = error.__cause__
+    return str(error).partition("\n")[0] or type(error).__name__
 
 
 def read_records(rows: Iterator[tuple], epoch: datetime, name: str) -> Iterator[Record]:

@@ -19,7 +19,7 @@ def now():
 
 @pytest.fixture
 def sample():
-    return CHECKOUT / "tests" / "data" / "sample-trade.csv"
+    return CHECKOUT / "scripts" / "lib" / "sample-trade.csv"
 
 
 @pytest.fixture
