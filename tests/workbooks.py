@@ -27,7 +27,7 @@ def write_workbook(path, text, sheet="Online Retail"):
 
 
 def _cell(column, text):
-    """Numbers are numbers, codes are numbers where they can be, times are serial numbers of days."""
+    """Codes of digits alone are numbers, and times are serial numbers of days."""
     if not text:
         return None
     if column == "InvoiceDate":

@@ -222,10 +222,12 @@ def test_an_export_of_another_program_is_imported_when_its_form_is_named(shop, a
             line[columns["UnitPrice"]] = line[columns["UnitPrice"]].replace(".", ",")
             writer.writerow(line)
 
-    assert "--delimiter ';'" in shop.run().stderr
-    form = ("--delimiter", ";", "--decimal", ",", "--date-format", "%d.%m.%Y %H:%M")
-    assert "--encoding windows-1252" in shop.run(*form).stderr
-    assert_reconciled(shop.run(*form, "--encoding", "windows-1252"))
+    form = ("--encoding", "windows-1252")
+    assert "--encoding windows-1252" in shop.run("--dry-run").stderr
+    assert "--delimiter ';', and with --decimal ," in shop.run("--dry-run", *form).stderr
+    form += ("--delimiter", ";", "--decimal", ",")
+    assert "InvoiceDate is not written YYYY" in shop.run("--dry-run", *form).stderr
+    assert_reconciled(shop.run(*form, "--date-format", "%d.%m.%Y %H:%M"))
 
 
 def test_customers_whose_names_differ_in_case_are_one_account_in_file_and_services(shop, admin):

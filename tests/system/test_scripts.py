@@ -1,5 +1,6 @@
 """The scripts: what they start, stop, tell and refuse, and what they must not touch."""
 
+import json
 import os
 import re
 import signal
@@ -70,6 +71,32 @@ def test_a_second_up_changes_nothing(stack):
     assert "Everything is up already." in answer.stdout
     assert pids(stack) == before
     assert len(list((stack.var / "mail").iterdir())) == mails
+
+
+LISTS = ("service1/users", "service2/products", "service3/orders", "service4/notifications")
+REPORT = "service3/reports/sales?from=2026-01-01&to=2100-01-01"
+
+
+def everything(stack, token):
+    """What an administrator sees: how long the lists are and how they begin, and the reports."""
+    lists = [stack.call("GET", f"/api/{path}", token=token) for path in LISTS]
+    reports = [
+        stack.call("GET", f"/api/{path}", token=token) for path in ("service2/categories", REPORT)
+    ]
+    totals = [json.loads(answer.headers["X-Pagination"])["total"] for answer in lists]
+    return totals, [answer.json() for answer in lists + reports]
+
+
+def test_the_order_by_which_up_tries_a_shop_with_orders_leaves_nothing(stack, admin_token):
+    before = everything(stack, admin_token)
+    os.kill(pid_of(stack, "microservice4.worker"), signal.SIGKILL)
+
+    answer = stack.script("up")
+
+    assert re.search(r"ordered       order \d+, 1.00 EUR", answer.stdout)
+    assert "notification  suppressed" in answer.stdout
+    assert "taken back    order, product and customer" in answer.stdout
+    assert everything(stack, admin_token) == before
 
 
 def test_up_restarts_what_died_and_nothing_else(stack):
