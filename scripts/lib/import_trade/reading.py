@@ -146,5 +146,6 @@ def refuse_if_nothing_is_left(name: str, lines: list, rejections: list[Rejection
         first = rejections[0]
         raise Refused(
             f"{name}: none of its {len(rejections):,} lines can be read; "
-            f"line {first.place}: {first.reason}"
+            f"line {first.place}: {first.reason}\n"
+            "scripts/import-trade --help lists the options for files in another form."
         )
