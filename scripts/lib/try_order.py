@@ -9,6 +9,7 @@ below.
 """
 
 import secrets
+import signal
 import sys
 import time
 from pathlib import Path
@@ -40,7 +41,12 @@ def await_notification(shop, token, order_id):
 
 
 def take_back(shop, admin, made):
-    """Cancel and delete what was made, {path: what it is}. Returns what could not be taken back."""
+    """Cancel and delete what was made, {path: what it is}. Returns what could not be taken back.
+
+    No signal interrupts it.
+    """
+    for number in (signal.SIGINT, signal.SIGTERM):
+        signal.signal(number, signal.SIG_IGN)
     left = []
     for path, what in made.items():
         try:
@@ -68,6 +74,7 @@ def main(base_url, file):
     admin = sys.stdin.read().strip()
     name = f"smoke-test-{secrets.token_hex(4)}"
     made = {}
+    signal.signal(signal.SIGTERM, lambda *_: sys.exit("Smoke test: interrupted."))
 
     print("\nAn order through all four services, to be taken back:")
     try:

@@ -48,7 +48,8 @@ def test_a_script_that_needs_a_host_says_how_to_get_one(script):
 
 
 @pytest.mark.parametrize(
-    "script", ["status", "logs", "token", "restart", "dead-letters list", "trace x", "keys list"]
+    "script",
+    ["demo", "status", "logs", "token", "restart", "dead-letters list", "trace x", "keys list"],
 )
 def test_a_script_that_needs_a_stack_says_how_to_get_one(script, tmp_path):
     name, *words = script.split()
