@@ -349,3 +349,10 @@ def test_the_published_workbook_makes_the_plan_of_the_same_lines_in_a_text_file(
     for part in ("users", "products", "orders", "returns"):
         assert getattr(from_book, part) == getattr(from_text, part)
     assert rejected(from_book) == rejected(from_text)
+
+
+@pytest.mark.parametrize(
+    ("cell", "text"), [(0.1 + 0.2, "0.3"), (1e-7, "0.0000001"), (17850.0, "17850"), (7, "7")]
+)
+def test_a_number_has_at_most_fifteen_digits(cell, text):
+    assert workbook.text_of(cell) == text
