@@ -140,6 +140,23 @@ def settle(tx, lane, *, subject):
     )
 
 
+def is_waiting(tx, lanes, *, subject):
+    """Return whether a message of the subject waits in one of the lanes, which are a list."""
+    return tx.value(
+        """
+        SELECT EXISTS (
+                   SELECT
+                     FROM outbox
+                    WHERE lane = ANY(%(lanes)s)
+                      AND subject = %(subject)s
+                      AND state = 'waiting'
+               )
+        """,
+        lanes=lanes,
+        subject=subject,
+    )
+
+
 def hand_over(tx, lane, *, subject, lease):
     """Let the worker have a held task at once."""
     tx.run(

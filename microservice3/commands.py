@@ -3,8 +3,9 @@
     python -m microservice3.commands settle < numbers-of-orders-one-a-line
     python -m microservice3.commands has-orders
     python -m microservice3.commands raise-versions < by-how-many
+    python -m microservice3.commands erase-test-order < number-of-the-user
 
-They exit with 1 if an order cannot be settled, and with a sentence on standard error.
+They exit with 1 if an order cannot be settled or erased, and with a sentence on standard error.
 """
 
 import argparse
@@ -14,7 +15,7 @@ from chassis import settings
 from chassis.errors import Problem
 from chassis.service import Service
 from microservice3.errors import InvalidTransition
-from microservice3.logic import reading, settling
+from microservice3.logic import erasing, reading, settling
 
 
 def settle():
@@ -39,7 +40,19 @@ def raise_versions():
     settling.raise_versions(int(sys.stdin.readline()))
 
 
-COMMANDS = {"settle": settle, "has-orders": has_orders, "raise-versions": raise_versions}
+def erase_test_order():
+    """Delete what the smoke test has ordered as the user whose number is on standard input."""
+    user_id = int(sys.stdin.readline())
+    if not erasing.erase_test_order(user_id):
+        sys.exit(f"the test order of user {user_id} is not cancelled yet, or not everywhere")
+
+
+COMMANDS = {
+    "settle": settle,
+    "has-orders": has_orders,
+    "raise-versions": raise_versions,
+    "erase-test-order": erase_test_order,
+}
 
 
 def main():

@@ -72,6 +72,30 @@ def find_order_id(tx, user_id, reference):
     )
 
 
+def lock_test_order(tx, user_id, reference):
+    """Lock and return the user's order that has the reference, shown or not, or None."""
+    return tx.one(
+        Order,
+        f"""
+        SELECT {_ORDER}
+          FROM orders
+         WHERE user_id = %(user_id)s
+           AND reference = %(reference)s
+           AND (refusal IS NULL OR shown)
+           FOR UPDATE
+        """,
+        user_id=user_id,
+        reference=reference,
+    )
+
+
+def delete_order(tx, order_id):
+    """Delete an order with its lines and its history."""
+    tx.queue("DELETE FROM order_items WHERE order_id = %(order_id)s", order_id=order_id)
+    tx.queue("DELETE FROM order_history WHERE order_id = %(order_id)s", order_id=order_id)
+    tx.queue("DELETE FROM orders WHERE id = %(order_id)s", order_id=order_id)
+
+
 def count_orders(tx, **filters):
     return tx.value(count_of(f"orders {_MATCHING}"), **filters)
 

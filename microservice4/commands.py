@@ -1,6 +1,7 @@
 """What an operator does at a terminal, with the settings of this service in the environment.
 
     python -m microservice4.commands figures
+    python -m microservice4.commands erase-test-notifications < number-of-the-user
 
 It exits with 1 and a sentence on standard error when it cannot do it.
 """
@@ -11,7 +12,7 @@ import sys
 from chassis import settings
 from chassis.errors import Problem
 from chassis.service import Service
-from microservice4.logic import watching
+from microservice4.logic import erasing, watching
 
 
 def figures():
@@ -21,7 +22,12 @@ def figures():
     print("without_contact_oldest_seconds", found.oldest_seconds)
 
 
-COMMANDS = {"figures": figures}
+def erase_test_notifications():
+    """Delete what the smoke test has caused, whose user's number is on standard input."""
+    erasing.erase_test_notifications(int(sys.stdin.readline()))
+
+
+COMMANDS = {"figures": figures, "erase-test-notifications": erase_test_notifications}
 
 
 def main():

@@ -331,6 +331,31 @@ def _record_attempt(tx, notification_id, status, reason):
     )
 
 
+def delete_notifications(tx, user_id, recipients):
+    """Delete the user's notifications to recipients that a pattern of LIKE matches.
+
+    Those about the same orders go too: what arrives after the user was deleted has no recipient.
+    """
+    return tx.run(
+        """
+        DELETE FROM notifications
+         WHERE user_id = %(user_id)s
+           AND (
+                   recipient LIKE %(recipients)s
+                   OR recipient IS NULL
+                  AND order_id IN (
+                          SELECT order_id
+                            FROM notifications
+                           WHERE user_id = %(user_id)s
+                             AND recipient LIKE %(recipients)s
+                      )
+               )
+        """,
+        user_id=user_id,
+        recipients=recipients,
+    )
+
+
 class _LettersOfDeletedUsers:
     """Whatever notifications say of users who are deleted: recipient, subject, body and facts.
 

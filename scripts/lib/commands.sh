@@ -24,6 +24,13 @@ create_admin() { in_service microservice1 python -m microservice1.commands creat
 # reset_password USERNAME: with the password on standard input.
 reset_password() { in_service microservice1 python -m microservice1.commands reset-password "$1"; }
 
+# has_orders: was anything ever ordered?
+has_orders() { [[ $(in_service microservice3 python -m microservice3.commands has-orders) != no ]]; }
+
+# erase_test_order USER, erase_test_notifications USER: what try_order.py has caused as the user of that number.
+erase_test_order() { in_service microservice3 python -m microservice3.commands erase-test-order <<<"$1"; }
+erase_test_notifications() { in_service microservice4 python -m microservice4.commands erase-test-notifications <<<"$1"; }
+
 # raise_versions SERVICE NUMBER: those that others compare; Notifications has only copies of others' versions.
 raise_versions() {
   [[ $1 == microservice4 ]] || in_service "$1" python -m "$1.commands" raise-versions <<<"$2"

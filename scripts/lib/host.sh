@@ -7,6 +7,7 @@ readonly SECRETS=$SETTINGS/secrets              # root's alone; systemd hands th
 readonly KEYS=$SECRETS
 readonly LIBRARY=/usr/lib/quartet               # uwsgi, and the venv that it was compiled in
 readonly VENV=$LIBRARY/build
+readonly IMPORTER=$LIBRARY/importer            # the venv of scripts/import-trade
 readonly UNITS=/usr/local/lib/systemd/system    # /etc/systemd/system stays the operator's
 readonly JOURNAL=--namespace=+quartet            # of the services, as LogNamespace in their units; and systemd's
 readonly LOGS=/var/log/quartet                  # of Nginx, as in nginx/conf.d/service.conf

@@ -76,7 +76,7 @@ make_users() {
 
 has_software() {
   local service
-  _has_own_uwsgi || return 1
+  _has_own_uwsgi && _has_importer || return 1
   for service in "${SERVICES[@]}"; do is_for_this_python "$service" "$(current_release "$service")" || return 1; done
 }
 
@@ -88,7 +88,17 @@ make_software() {
     _make_uwsgi & steps+=($!)
   fi
   for service in "${SERVICES[@]}"; do _make_release "$service"; done
+  _has_importer || _make_importer
   together "${steps[@]}"
+}
+
+_has_importer() { [[ $(cat "$IMPORTER/stamp" 2>/dev/null) == "$(_made_from "$IMPORTER_LOCK")" ]]; }
+
+_make_importer() {
+  rm -rf "$IMPORTER.new"
+  make_locked_venv "$IMPORTER.new" "$IMPORTER_LOCK"
+  rm -rf "$IMPORTER"
+  mv -T "$IMPORTER.new" "$IMPORTER"
 }
 
 _has_own_uwsgi() { has_uwsgi && [[ -x $LIBRARY/uwsgi ]] && is_hardened "$LIBRARY/uwsgi"; }

@@ -2,7 +2,8 @@
 # shellcheck shell=bash disable=SC2153
 
 readonly REQUIREMENTS=$CHECKOUT/requirements
-readonly SERVICE_LOCKS=("$REQUIREMENTS"/microservice{1,2,3,4}.txt)
+readonly IMPORTER_LOCK=$REQUIREMENTS/importer.txt
+readonly SERVICE_LOCKS=("$REQUIREMENTS"/microservice{1,2,3,4}.txt "$IMPORTER_LOCK")
 readonly SERVER_LOCKS=("$REQUIREMENTS"/{build,uwsgi}.txt)
 readonly TEST_LOCKS=("$REQUIREMENTS/tests.txt")
 readonly READ_ONLY_LINKS='-Wl,-z,relro,-z,now'    # where functions are is written once, at the start

@@ -121,12 +121,17 @@ _make_environment() {
   if [[ -n $twin ]]; then
     cp -a --link "$twin" "$folder/venv"
   else
-    "$SYSTEM_PYTHON" -m venv --without-pip "$folder/venv"
-    "$VENV/bin/python" -m pip --python "$folder/venv/bin/python" --disable-pip-version-check --no-input \
-      --no-cache-dir install --quiet --require-hashes --no-deps --only-binary :all: --requirement "$lock"
-    printf '%s\n' "$stamp" >"$folder/venv/stamp"
+    make_locked_venv "$folder/venv" "$lock"
   fi
   (cd "$folder" && ln -sfn venv/lib/python3.*/site-packages packages)
+}
+
+# make_locked_venv FOLDER LOCK: with the packages of LOCK and nothing else, not even pip.
+make_locked_venv() {
+  "$SYSTEM_PYTHON" -m venv --without-pip "$1"
+  "$VENV/bin/python" -m pip --python "$1/bin/python" --disable-pip-version-check --no-input \
+    --no-cache-dir install --quiet --require-hashes --no-deps --only-binary :all: --requirement "$2"
+  _made_from "$2" >"$1/stamp"
 }
 
 _environment_stamped() {

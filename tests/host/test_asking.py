@@ -293,7 +293,7 @@ def test_a_setting_that_makes_no_sense_stops_nothing(host, setting, line, said):
 
 
 def test_what_the_importer_needs_is_there(host):
-    answer = host.output("scripts/import-trade", "tests/data/sample-trade.csv")
+    answer = host.output("scripts/import-trade", "scripts/lib/sample-trade.csv")
 
     assert "Reconciled to the penny" in answer
 

@@ -78,7 +78,7 @@ def test_a_signing_key_that_is_known_to_others_signs_nothing_any_more(host):
     assert status_of_account(host, token) == 200
     host.run("rm", "/etc/microservices/secrets/microservice1.pem")
 
-    assert "No order was placed" in host.output("scripts/install")
+    host.run("scripts/install")
 
     assert status_of_account(host, token) == 401
     assert status_of_account(host, host.output("scripts/token")) == 200

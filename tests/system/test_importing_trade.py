@@ -10,7 +10,7 @@ import socket
 import subprocess
 import threading
 import time
-from datetime import date, timedelta
+from datetime import date, datetime, timedelta
 from decimal import Decimal
 from itertools import count
 from pathlib import Path
@@ -19,9 +19,11 @@ from urllib.parse import urlsplit
 import pytest
 import requests
 
+from tests.workbooks import online_retail, write_workbook
+
 CHECKOUT = Path(__file__).parents[2]
 IMPORT = CHECKOUT / "scripts" / "import-trade"
-SAMPLE = CHECKOUT / "tests" / "data" / "sample-trade.csv"
+SAMPLE = CHECKOUT / "scripts" / "lib" / "sample-trade.csv"
 ORDERS = 14
 _SHOPS = count()  # by chance, two of some thirty would have a day in common in every third run
 STAGES = ("users", "products", "opening stock", "returns", "orders")
@@ -114,6 +116,14 @@ class Admin:
 
 
 @pytest.fixture
+def workbook(shop):
+    """The shop's trade as a workbook beside its text file."""
+    path = shop.file.with_suffix(".xlsx")
+    write_workbook(path, shop.file.read_text(encoding="utf-8"))
+    return path
+
+
+@pytest.fixture
 def admin(stack):
     return Admin(stack)
 
@@ -170,6 +180,83 @@ def test_a_trade_is_imported_as_the_file_has_it(shop, admin):
     assert len(walk_in["items"]) == 66
     user = admin.ask("GET", f"/api/service1/users/{walk_in['user_id']}")
     assert user["username"] == "walk-in"
+
+
+def test_a_workbook_is_imported_as_a_text_file_is(shop, workbook, admin):
+    shop.file = workbook
+
+    assert_reconciled(shop.run())
+
+    assert len(admin.orders(shop)) == ORDERS
+    assert admin.order(shop, 4)["placed_at"] == f"{shop.first_day}T09:00:00Z"
+    assert_nothing_new(shop.run())
+
+
+@pytest.mark.long
+def test_the_published_data_set_is_imported_to_the_penny(stack, tmp_path):
+    book = tmp_path / "Online Retail.xlsx"
+    write_workbook(book, online_retail())
+
+    def run():
+        command = [IMPORT, book, "--url", stack.url]
+        return subprocess.run(command, env=stack.env, capture_output=True, text=True)
+
+    for _ in range(2):
+        done = run()
+        assert done.returncode == 0, done.stdout + done.stderr
+        assert re.search(r"2010-12-03 +49 +1,771 +13,138 +41,528.03", done.stdout)
+        assert "Reconciled to the penny: 318 orders and 1,873 stock entries" in done.stdout
+    assert done.stdout.count("none new") == len(STAGES)
+
+
+def test_an_export_of_another_program_is_imported_when_its_form_is_named(shop, admin):
+    rows = csv.reader(shop.file.read_text(encoding="utf-8").splitlines())
+    header, *lines = rows
+    columns = {name: place for place, name in enumerate(header)}
+    with shop.file.open("w", encoding="windows-1252", errors="replace", newline="") as file:
+        writer = csv.writer(file, delimiter=";")
+        writer.writerow(header)
+        for line in lines:
+            at = datetime.fromisoformat(line[columns["InvoiceDate"]])
+            line[columns["InvoiceDate"]] = f"{at:%d.%m.%Y %H:%M}"
+            line[columns["UnitPrice"]] = line[columns["UnitPrice"]].replace(".", ",")
+            writer.writerow(line)
+
+    form = ("--encoding", "windows-1252")
+    assert "--encoding windows-1252" in shop.run("--dry-run").stderr
+    assert "--delimiter ';', and with --decimal ," in shop.run("--dry-run", *form).stderr
+    form += ("--delimiter", ";", "--decimal", ",")
+    assert "InvoiceDate is not written YYYY" in shop.run("--dry-run", *form).stderr
+    assert_reconciled(shop.run(*form, "--date-format", "%d.%m.%Y %H:%M"))
+
+
+def test_customers_whose_names_differ_in_case_are_one_account_in_file_and_services(shop, admin):
+    name = f"c{shop.prefix}x"
+    first, *lines = SAMPLE.read_text(encoding="utf-8").splitlines()
+    lines = [
+        line.replace(",20001.0,", f",{name if place % 2 else name.upper()},")
+        for place, line in enumerate(lines)
+    ]
+    shop.write("\n".join([first, *lines]) + "\n")
+
+    assert_reconciled(shop.run())
+
+    users = admin.ask("GET", "/api/service1/users", params={"username": name})
+    assert [user["username"].lower() for user in users] == [name]
+    orders = admin.ask("GET", "/api/service3/orders", params={"user_id": users[0]["id"]})
+    assert admin.order(shop, 4)["user_id"] == users[0]["id"]
+    assert len(orders) > 1
+
+
+def test_a_demo_fills_the_shop_once(stack):
+    first = stack.script("demo")
+    second = stack.script("demo")
+
+    for done in (first, second):
+        assert "Reconciled to the penny: 14 orders and 95 stock entries" in done.stdout
+        assert "/api/service3/reports/sales?from=2011-03-14" in done.stdout
+    assert second.stdout.count("none new") == len(STAGES)
+    assert stack.script("demo", "more", check=False).returncode == 2
 
 
 def test_products_and_stock_are_as_the_file_has_them(imported, admin):
@@ -325,7 +412,7 @@ def test_an_account_of_somebody_else_gets_no_orders(shop, admin):
 @pytest.mark.parametrize(
     ("spoil", "told"),
     [
-        (lambda data: data.replace(b"UnitPrice", b"Price", 1), "column UnitPrice is missing"),
+        (lambda data: data.replace(b"UnitPrice", b"Cost", 1), "column UnitPrice is missing"),
         (lambda data: data.replace("Café".encode(), b"Caf\xe9", 1), "byte 0xe9 is not UTF-8"),
         (lambda data: data + b'7000991,A,"no end', "a quoted field is opened that never ends"),
         (lambda data: data.split(b"\n")[0], "has no line below its first"),

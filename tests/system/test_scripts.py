@@ -51,7 +51,8 @@ def test_a_script_for_a_host_says_so_and_what_does_the_same_in_a_checkout(script
 
 
 @pytest.mark.parametrize(
-    "script", ["status", "logs", "token", "restart", "dead-letters list", "trace x", "keys list"]
+    "script",
+    ["demo", "status", "logs", "token", "restart", "dead-letters list", "trace x", "keys list"],
 )
 def test_a_script_that_needs_a_stack_says_how_to_get_one(script, tmp_path):
     name, *words = script.split()
@@ -110,6 +111,32 @@ def test_a_second_up_changes_nothing(stack):
     assert "Everything is up already." in answer.stdout
     assert pids(stack) == before
     assert len(list((stack.var / "mail").iterdir())) == mails
+
+
+LISTS = ("service1/users", "service2/products", "service3/orders", "service4/notifications")
+REPORT = "service3/reports/sales?from=2026-01-01&to=2100-01-01"
+
+
+def everything(stack, token):
+    """What an administrator sees: how long the lists are and how they begin, and the reports."""
+    lists = [stack.call("GET", f"/api/{path}", token=token) for path in LISTS]
+    reports = [
+        stack.call("GET", f"/api/{path}", token=token) for path in ("service2/categories", REPORT)
+    ]
+    totals = [json.loads(answer.headers["X-Pagination"])["total"] for answer in lists]
+    return totals, [answer.json() for answer in lists + reports]
+
+
+def test_the_order_by_which_up_tries_a_shop_with_orders_leaves_nothing(stack, admin_token):
+    before = everything(stack, admin_token)
+    os.kill(pid_of(stack, "microservice4.worker"), signal.SIGKILL)
+
+    answer = stack.script("up")
+
+    assert re.search(r"ordered       order \d+, 1.00 EUR", answer.stdout)
+    assert "notification  suppressed" in answer.stdout
+    assert "taken back    order, product and customer" in answer.stdout
+    assert everything(stack, admin_token) == before
 
 
 def test_up_restarts_what_died_and_nothing_else(stack):

@@ -5,26 +5,26 @@ reached, 2 for wrong usage or a refused file, 130 after Ctrl-C.
 """
 
 import argparse
-import csv
 import os
 import signal
 import sys
 from datetime import UTC, datetime
 from pathlib import Path
-from urllib.parse import urlsplit
 
 from printable import printable
 
+from import_trade.options import read_options
 from import_trade.planning import Plan, make_plan
 from import_trade.progress import Notices
-from import_trade.reading import Refused, read_trade
+from import_trade.reading import read_trade
 from import_trade.reconciling import reconcile
+from import_trade.records import Refused
 from import_trade.replaying import Crew, replay
+from import_trade.report import write_report
 from import_trade.summary import show_plan, show_reconciliation, show_rejections
 from import_trade.transport import Failed, Transport
 
 ADMINISTRATOR = "admin"
-MOST_THREADS = 64
 
 
 class Interrupted(BaseException):
@@ -38,7 +38,7 @@ class Interrupted(BaseException):
 def main(words: list[str]) -> int:
     options = read_options(words)
     try:
-        trade = read_trade(options.file, datetime.now(UTC))
+        trade = read_trade(options.file, datetime.now(UTC), options.form)
         plan = make_plan(trade)
         password = None if options.dry_run else read_password(options.password_file)
         report = None if options.dry_run and not options.report else report_path(options)
@@ -73,38 +73,6 @@ def import_plan(plan: Plan, options: argparse.Namespace, password: str) -> int:
     return 1 if result.differences else 0
 
 
-def read_options(words: list[str]) -> argparse.Namespace:
-    var = Path(os.environ.get("QUARTET_VAR") or "var")
-    port = os.environ.get("QUARTET_HTTP_PORT") or "8080"
-    parser = argparse.ArgumentParser(
-        prog="scripts/import-trade", allow_abbrev=False, add_help=False
-    )
-    parser.add_argument("file", type=Path, metavar="FILE.csv")
-    parser.add_argument("--dry-run", action="store_true")
-    parser.add_argument(
-        "--url", type=base_url, default=os.environ.get("QUARTET_URL") or f"http://127.0.0.1:{port}"
-    )
-    parser.add_argument("--password-file", type=Path, default=var / "secrets" / "admin.password")
-    parser.add_argument("--report", type=Path)
-    parser.add_argument("--concurrency", type=thread_count, default=4)
-    options = parser.parse_args(words)
-    options.var = var
-    return options
-
-
-def base_url(text: str) -> str:
-    parts = urlsplit(text)
-    if parts.scheme not in ("http", "https") or not parts.hostname or parts.query or parts.fragment:
-        raise argparse.ArgumentTypeError(f"{text!r} is no http:// or https:// address")
-    return text.rstrip("/")
-
-
-def thread_count(text: str) -> int:
-    if not text.isdecimal() or not 1 <= int(text) <= MOST_THREADS:
-        raise argparse.ArgumentTypeError(f"{text!r} is no number from 1 to {MOST_THREADS}")
-    return int(text)
-
-
 def read_password(path: Path) -> str:
     try:
         return path.read_text(encoding="utf-8").strip()
@@ -117,21 +85,6 @@ def read_password(path: Path) -> str:
 
 def report_path(options: argparse.Namespace) -> Path:
     return options.report or options.var / "import" / f"{options.file.name}.rejected.csv"
-
-
-def write_report(path: Path, plan: Plan) -> None:
-    """Write the rejected lines, or the header alone, so that no earlier report is mistaken for
-    this one's. It is written before anything is imported: a report that cannot be had stops it."""
-    unfinished = path.with_name(path.name + ".unfinished")
-    try:
-        path.parent.mkdir(parents=True, exist_ok=True)
-        with unfinished.open("w", encoding="utf-8", newline="") as file:
-            writer = csv.writer(file)
-            writer.writerow(["line", "reason", "text"])
-            writer.writerows([one.number, one.reason, one.text] for one in plan.rejections)
-        unfinished.replace(path)
-    except OSError as error:
-        raise Refused(f"the report cannot be written to {path}: {error.strerror}") from error
 
 
 def listen_for_signals() -> None:

@@ -11,15 +11,18 @@ from dataclasses import dataclass
 from datetime import datetime
 from decimal import Decimal
 
+from chassis.text import as_name
 from import_trade.lines import (
     LARGEST_AMOUNT,
     LONGEST_REFERENCE,
     Line,
     Rejection,
     is_cancellation,
+    rejected,
     return_reference,
 )
-from import_trade.reading import Refused, TradeFile
+from import_trade.reading import TradeFile
+from import_trade.records import Refused
 
 WALK_IN = "walk-in"
 CATEGORY = "Retail"
@@ -101,18 +104,14 @@ def make_plan(trade: TradeFile) -> Plan:
     """Return what the services shall hold once the file is imported."""
     sales = [line for line in trade.lines if not line.is_return]
     returned = [line for line in trade.lines if line.is_return]
-    sales, rejected = keep_invoices_that_can_be_orders(sales)
+    sales, rejections = keep_invoices_that_can_be_orders(sales)
 
     accepted = sorted(sales + returned, key=lambda line: line.number)
-    rejections = [
-        Rejection(line.number, reason, trade.text(line.number), True, line.invoice, line.sku)
-        for line, reason in rejected
-    ]
     return Plan(
         opening_reference=opening_reference(trade.name),
         users=plan_users(accepted),
         products=plan_products(accepted, trade.rejections),
-        orders=plan_orders(sales),
+        orders=plan_orders(sales, spellings(accepted)),
         returns=plan_returns(returned),
         rejections=tuple(sorted([*trade.rejections, *rejections], key=lambda one: one.number)),
     )
@@ -120,7 +119,11 @@ def make_plan(trade: TradeFile) -> Plan:
 
 def opening_reference(file_name: str) -> str:
     reference = f"opening:{file_name}"
-    if len(reference) > LONGEST_REFERENCE or not file_name.isprintable():
+    try:
+        reference = as_name(reference)
+    except ValueError:
+        reference = ""
+    if not reference or len(reference) > LONGEST_REFERENCE:
         raise Refused(
             f"{file_name!r}: the file's name goes into the reference of the opening stock, "
             f"which takes {LONGEST_REFERENCE} printable characters; give it a shorter, plain name"
@@ -136,27 +139,25 @@ def by_invoice(lines: list[Line]) -> dict[str, list[Line]]:
     return invoices
 
 
-def keep_invoices_that_can_be_orders(
-    lines: list[Line],
-) -> tuple[list[Line], list[tuple[Line, str]]]:
-    """Return the lines that can stand in orders, and the others, each with its reason."""
-    kept, rejected = [], []
+def keep_invoices_that_can_be_orders(lines: list[Line]) -> tuple[list[Line], list[Rejection]]:
+    """Return the lines that can stand in orders, and the rejected others."""
+    kept, rejections = [], []
     for invoice in by_invoice(lines).values():
         agreeing, disagreeing = split_by_customer(invoice)
-        rejected += disagreeing
+        rejections += disagreeing
         if reason := why_no_order(agreeing):
-            rejected += [(line, reason) for line in agreeing]
+            rejections += [rejected(line, reason, malformed=True) for line in agreeing]
         else:
             kept += agreeing
-    return kept, rejected
+    return kept, rejections
 
 
-def split_by_customer(invoice: list[Line]) -> tuple[list[Line], list[tuple[Line, str]]]:
+def split_by_customer(invoice: list[Line]) -> tuple[list[Line], list[Rejection]]:
     first = invoice[0]
-    reason = f"another customer than the invoice's line {first.number}"
-    agreeing = [line for line in invoice if line.customer == first.customer]
-    disagreeing = [(line, reason) for line in invoice if line.customer != first.customer]
-    return agreeing, disagreeing
+    reason = f"another customer than the invoice's line {first.place}"
+    agreeing = [line for line in invoice if account_of(line) == account_of(first)]
+    disagreeing = [line for line in invoice if account_of(line) != account_of(first)]
+    return agreeing, [rejected(line, reason, malformed=True) for line in disagreeing]
 
 
 def why_no_order(invoice: list[Line]) -> str | None:
@@ -170,13 +171,22 @@ def why_no_order(invoice: list[Line]) -> str | None:
     return None
 
 
-def username_of(line: Line) -> str:
-    return line.customer or WALK_IN
+def account_of(line: Line) -> str:
+    """Return what tells customers apart: the services ignore the case of user names."""
+    return (line.customer or WALK_IN).lower()
+
+
+def spellings(lines: list[Line]) -> dict[str, str]:
+    """Return the user name of each account, as the file spells it first, in the file's order."""
+    names = {}
+    for line in lines:
+        names.setdefault(account_of(line), line.customer or WALK_IN)
+    return names
 
 
 def plan_users(lines: list[Line]) -> tuple[PlannedUser, ...]:
     """Return each customer once, in the order of the file."""
-    return tuple(PlannedUser(name) for name in dict.fromkeys(map(username_of, lines)))
+    return tuple(map(PlannedUser, spellings(lines).values()))
 
 
 def plan_products(lines: list[Line], rejections: Iterable[Rejection]) -> tuple[PlannedProduct, ...]:
@@ -201,11 +211,11 @@ def plan_products(lines: list[Line], rejections: Iterable[Rejection]) -> tuple[P
     )
 
 
-def plan_orders(lines: list[Line]) -> tuple[PlannedOrder, ...]:
+def plan_orders(lines: list[Line], names: dict[str, str]) -> tuple[PlannedOrder, ...]:
     return tuple(
         PlannedOrder(
             invoice=number,
-            username=username_of(invoice[0]),
+            username=names[account_of(invoice[0])],
             placed_at=invoice[0].at,
             lines=tuple(PlannedLine(line.sku, line.quantity, line.price) for line in invoice),
         )

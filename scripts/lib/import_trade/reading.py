@@ -1,23 +1,22 @@
 """Strict reading: every physical line of the file is accepted or rejected by name, or the file is
 refused as a whole. Nothing is guessed.
 
-Fields are read as RFC 4180 reads them, in UTF-8 with or without a byte order mark. Times in the
-file bear no zone and are taken as UTC.
+Times in the file bear no zone as a rule, and are then taken as UTC.
 """
 
-import csv
-import io
 from collections import Counter
-from collections.abc import Iterator
+from collections.abc import Iterable
 from dataclasses import dataclass
 from datetime import datetime
 from pathlib import Path
 
-from import_trade.lines import COLUMNS, Line, Malformed, NoTrade, Rejection, read_line
+from import_trade.form import COLUMNS, OTHER_NAMES, PLAIN, Form, Header
+from import_trade.lines import Line, Malformed, Rejection, read_line, rejected, why_no_trade
+from import_trade.records import Record, Refused, Sheet
+from import_trade.text_file import read_text_file
+from import_trade.workbook import is_workbook, read_workbook
 
-
-class Refused(Exception):
-    """The file as a whole cannot be imported."""
+DELIMITERS = ",;\t|"
 
 
 @dataclass(frozen=True, slots=True)
@@ -25,106 +24,117 @@ class TradeFile:
     name: str
     lines: tuple[Line, ...]
     rejections: tuple[Rejection, ...]
-    texts: tuple[str, ...]
-    """The physical lines, the header first."""
-
-    def text(self, number: int) -> str:
-        return self.texts[number - 1]
 
 
-@dataclass(frozen=True, slots=True)
-class Record:
-    """What RFC 4180 calls a record, with the physical lines it stands on."""
-
-    first: int
-    last: int
-    fields: list[str]
-    fault: str | None = None
-
-
-def read_trade(path: Path, now: datetime) -> TradeFile:
-    """Read the whole file. Raises Refused if no part of it can be trusted."""
-    text = decode(load(path), path.name)
-    texts = tuple(line.rstrip("\r") for line in text.split("\n"))
-    records = read_records(text)
-    header = read_header(next(records, None), path.name)
-
-    lines, rejections, positions = [], [], Counter()
-    for record in records:
-        try:
-            if record.fault:
-                raise Malformed(record.fault)
-            lines.append(read_line(record.first, record.fields, header, positions, now))
-        except (Malformed, NoTrade) as fault:
-            rejections += reject(record, fault, header, texts)
-    refuse_if_nothing_is_left(path.name, lines, rejections)
-    return TradeFile(path.name, tuple(lines), tuple(rejections), texts)
+def read_trade(path: Path, now: datetime, form: Form = PLAIN) -> TradeFile:
+    """Read the whole file, a text file or a workbook. Raises Refused if no part can be trusted."""
+    reader = Reader(form, now)
+    for sheet in sheets_of(path, form):
+        reader.read(sheet)
+    refuse_if_nothing_is_left(path.name, reader.lines, reader.rejections)
+    return TradeFile(path.name, tuple(reader.lines), tuple(reader.rejections))
 
 
-def load(path: Path) -> bytes:
+def sheets_of(path: Path, form: Form) -> Iterable[Sheet]:
     try:
-        return path.read_bytes()
+        with path.open("rb") as file:
+            if is_workbook(file):
+                return read_workbook(path, form)
+            return [read_text_file(file.read(), path.name, form)]
     except OSError as error:
         raise Refused(f"{path}: {error.strerror}") from error
 
 
-def decode(data: bytes, name: str) -> str:
-    """Return the text, without a byte order mark. One line in another encoding refuses the file,
-    because its neighbours were then probably misread too."""
-    try:
-        return data.decode("utf-8").removeprefix("\ufeff")
-    except UnicodeDecodeError as error:
-        line = data.count(b"\n", 0, error.start) + 1
-        raise Refused(
-            f"{name}, line {line}: byte 0x{data[error.start]:02x} is not UTF-8. "
-            "Save the file as UTF-8; ISO-8859-1 and Windows-1252 are not accepted."
-        ) from error
+class Reader:
+    """Reads one sheet after the other. Lines are numbered through all of them."""
 
+    def __init__(self, form: Form, now: datetime):
+        self.form = form
+        self.now = now
+        self.lines: list[Line] = []
+        self.rejections: list[Rejection] = []
+        self._positions = Counter()
+        self._sheet_of: dict[str, str] = {}
+        self._passed = 0
+        """The lines of the sheets before this one."""
 
-def read_records(text: str) -> Iterator[Record]:
-    """Yield the records with their physical line numbers, blank lines left out.
+    def read(self, sheet: Sheet) -> None:
+        header = read_header(next(sheet.records, None), sheet.name, self.form)
+        last = 1
+        for record in sheet.records:
+            last = record.first + len(record.texts) - 1
+            self._read(record, header, sheet)
+        self._passed += last
 
-    A record that runs over the end of a line comes with a fault, as does one that breaks the
-    rules of quoting. A quote that never ends refuses the file: it may have swallowed anything.
-    """
-    csv.field_size_limit(len(text) + 1)  # a long field is a matter for the checks, by name
-    reader = csv.reader(io.StringIO(text, newline="\n"), strict=True)
-    while True:
-        first = reader.line_num + 1
+    def _read(self, record: Record, header: Header, sheet: Sheet) -> None:
         try:
-            fields = next(reader)
-        except StopIteration:
+            line = self._line(record, header, sheet)
+        except Malformed as fault:
+            self.rejections += self._reject(record, str(fault), header, sheet)
             return
-        except csv.Error as error:
-            if "unexpected end of data" in str(error):
-                raise Refused(f"line {first}: a quoted field is opened that never ends") from error
-            yield Record(first, reader.line_num, [], f"broken quoting or line end: {error}")
-            continue
-        if fields:
-            yield Record(first, reader.line_num, fields, line_break_in(fields))
+        if reason := why_no_trade(line):
+            self.rejections.append(rejected(line, reason, malformed=False))
+        else:
+            self.lines.append(line)
+
+    def _line(self, record: Record, header: Header, sheet: Sheet) -> Line:
+        if record.fault:
+            raise Malformed(record.fault)
+        number = self._passed + record.first
+        place = sheet.place(record.first)
+        line = read_line(number, place, record, header, self.form, self._positions, self.now)
+        # "Online Retail II" repeats nine days of its first sheet on its second
+        first_sheet = self._sheet_of.setdefault(line.invoice, sheet.name)
+        if first_sheet != sheet.name:
+            raise Malformed(f"the invoice stands on {first_sheet} already")
+        return line
+
+    def _reject(self, record: Record, reason: str, header: Header, sheet: Sheet) -> list[Rejection]:
+        """Reject every physical line of the record by its own number."""
+        invoice = None
+        if not record.fault and len(record.fields) == header.width:
+            invoice = record.fields[header.places["InvoiceNo"]].strip()
+        return [
+            Rejection(self._passed + number, sheet.place(number), reason, text, True, invoice)
+            for number, text in enumerate(record.texts, record.first)
+        ]
 
 
-def line_break_in(fields: list[str]) -> str | None:
-    if any("\n" in field or "\r" in field for field in fields):
-        return "a quoted field runs over the end of its line"
-    return None
-
-
-def read_header(record: Record | None, name: str) -> dict[str, int]:
-    """Return the column's place by its name. Columns may stand in any order, and others beside."""
+def read_header(record: Record | None, name: str, form: Form) -> Header:
+    """Return where the columns are. They may stand in any order, and others beside them."""
     if record is None:
         raise Refused(f"{name} is empty")
     if record.fault:
         raise Refused(f"{name}, line {record.first}: {record.fault}")
 
-    columns = [field.strip() for field in record.fields]
-    missing = [column for column in COLUMNS if column not in columns]
+    found = [field.strip() for field in record.fields]
+    names = {column: name_in(found, column) for column in COLUMNS}
+    missing = [column for column in COLUMNS if names[column] not in found]
     if missing:
+        refuse_another_delimiter(name, found, form)
         raise Refused(f"{name}: column {', '.join(missing)} is missing from the first line")
-    repeated = [column for column in COLUMNS if columns.count(column) > 1]
+    repeated = [column for column in COLUMNS if found.count(names[column]) > 1]
     if repeated:
         raise Refused(f"{name}: column {', '.join(repeated)} stands twice in the first line")
-    return {column: place for place, column in enumerate(columns)}
+    return Header({column: found.index(names[column]) for column in COLUMNS}, len(found))
+
+
+def name_in(found: list[str], column: str) -> str:
+    """Return what the file calls the column."""
+    return column if column in found else OTHER_NAMES.get(column, column)
+
+
+def refuse_another_delimiter(name: str, found: list[str], form: Form) -> None:
+    """Raise Refused if the first line has one field that holds another delimiter."""
+    if len(found) > 1:
+        return
+    for other in DELIMITERS:
+        if other in found[0]:
+            word = "tab" if other == "\t" else f"'{other}'"
+            raise Refused(
+                f"{name}: the first line separates its columns by {word}. Call again with "
+                f"--delimiter {word}, and with --decimal , if prices are written 2,55."
+            )
 
 
 def refuse_if_nothing_is_left(name: str, lines: list, rejections: list[Rejection]) -> None:
@@ -136,18 +146,6 @@ def refuse_if_nothing_is_left(name: str, lines: list, rejections: list[Rejection
         first = rejections[0]
         raise Refused(
             f"{name}: none of its {len(rejections):,} lines can be read; "
-            f"line {first.number}: {first.reason}"
+            f"line {first.place}: {first.reason}\n"
+            "scripts/import-trade --help lists the options for files in another form."
         )
-
-
-def reject(
-    record: Record, fault: Exception, header: dict[str, int], texts: tuple[str, ...]
-) -> list[Rejection]:
-    """Reject every physical line of the record by its own number."""
-    invoice = sku = None
-    if not record.fault and len(record.fields) == len(header):
-        invoice, sku = (record.fields[header[name]].strip() for name in ("InvoiceNo", "StockCode"))
-    return [
-        Rejection(number, str(fault), texts[number - 1], isinstance(fault, Malformed), invoice, sku)
-        for number in range(record.first, record.last + 1)
-    ]

@@ -53,7 +53,7 @@ def show_rejections(plan: Plan, report: Path | None) -> None:
         return
     print("Would be rejected:")
     for one in plan.rejections[:MOST_REJECTIONS_SHOWN]:
-        print(printable(f"  line {one.number}: {one.reason}"))
+        print(printable(f"  line {one.place}: {one.reason}"))
     left = len(plan.rejections) - MOST_REJECTIONS_SHOWN
     if left > 0:
         print(f"  and {left:,} more; --report FILE writes them all")

@@ -7,6 +7,7 @@ because every write here has a natural key: the repeat of one that did happen is
 
 import logging
 import random
+import ssl
 import threading
 import time
 from collections.abc import Callable
@@ -84,7 +85,13 @@ class Transport:
 
     def knock(self) -> None:
         """Raise Failed soon if nobody is there at all, rather than after the usual patience."""
-        self._insist("GET", LIVE, None, None, None, PATIENCE_AT_FIRST_SECONDS)
+        try:
+            self._insist("GET", LIVE, None, None, None, PATIENCE_AT_FIRST_SECONDS)
+        except Failed as failure:
+            raise Failed(
+                f"{failure}. scripts/status tells whether the services run, and where; "
+                "--url names another address."
+            ) from failure
 
     def get(self, path: str, **params) -> Answer:
         return self.call("GET", path, params=params)
@@ -156,7 +163,7 @@ class Transport:
                 allow_redirects=False,
             )
         except requests.RequestException as error:
-            return Unknown(f"no answer ({type(error).__name__})")
+            return Unknown(f"no answer ({why_no_answer(error)})")
         return interpret(response)
 
     def _session(self) -> requests.Session:
@@ -178,6 +185,22 @@ class Unknown:
 
     why: str
     wait: float = 0
+
+
+def why_no_answer(error: requests.RequestException) -> str:
+    """Return what the operating system or TLS said, in place of the names of Python's classes."""
+    if isinstance(error, requests.ConnectTimeout):
+        return f"no connection within {CONNECT_SECONDS:.0f} s"
+    if isinstance(error, requests.Timeout):
+        return f"connected, but silent for {ANSWER_SECONDS} s"
+    cause: BaseException | None = error
+    while cause:
+        if isinstance(cause, ssl.SSLCertVerificationError):
+            return f"the certificate is not trusted: {cause.verify_message}"
+        if isinstance(cause, OSError) and cause.strerror:
+            return cause.strerror
+        cause = cause.__cause__ or cause.__context__
+    return type(error).__name__
 
 
 def interpret(response: requests.Response) -> Answer | Unknown:

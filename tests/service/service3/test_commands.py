@@ -58,3 +58,49 @@ def test_whether_there_are_orders_is_told(run, rows):
     )
 
     assert run("has-orders") == (0, "yes", "")
+
+
+@pytest.fixture
+def tried(admin, customer, place, a_product):
+    """A cancelled order of a smoke test by customer 7, and an order of theirs beside it."""
+    order = place(customer, (a_product(), 1), reference="smoke-test").json["id"]
+    place(customer, (a_product(), 1), reference="smoke-test-2")
+    admin.patch(f"/orders/{order}", json={"status": "cancelled"})
+    return order
+
+
+def erased(rows, customer):
+    """Which orders are left, by their references."""
+    lines = {order for (order,) in rows("SELECT order_id FROM order_items")}
+    history = {order for (order,) in rows("SELECT order_id FROM order_history")}
+    assert lines == history == {order for (order,) in rows("SELECT id FROM orders")}
+    return [order["reference"] for order in customer.get("/orders").json]
+
+
+def test_a_test_order_is_erased_once_all_know_that_it_is_cancelled(
+    run, tried, rows, work, customer
+):
+    code, _, complained = run("erase-test-order", stdin="7\n")
+    assert code == 1
+    assert complained == "the test order of user 7 is not cancelled yet, or not everywhere"
+    assert len(customer.get("/orders").json) == 2
+
+    work()
+
+    assert run("erase-test-order", stdin="7\n") == (0, "", "")
+    assert erased(rows, customer) == ["smoke-test-2"]
+    assert run("erase-test-order", stdin="7\n") == (0, "", "")
+
+
+@pytest.mark.parametrize("status", ["confirmed", "shipped"])
+def test_a_test_order_that_stands_is_not_erased(
+    run, admin, customer, place, a_product, work, status
+):
+    order = place(customer, (a_product(), 1), reference="smoke-test").json["id"]
+    admin.patch(f"/orders/{order}", json={"status": status})
+    work()
+
+    code, _, _ = run("erase-test-order", stdin="7\n")
+
+    assert code != 0
+    assert len(customer.get("/orders").json) == 1

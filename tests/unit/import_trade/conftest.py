@@ -19,19 +19,20 @@ def now():
 
 @pytest.fixture
 def sample():
-    return CHECKOUT / "tests" / "data" / "sample-trade.csv"
+    return CHECKOUT / "scripts" / "lib" / "sample-trade.csv"
 
 
 @pytest.fixture
 def read(tmp_path, now):
     """Read a file made of the usual first line and this text, or of these very bytes."""
+    from import_trade.form import PLAIN
     from import_trade.reading import read_trade
 
-    def read(body, name="trade.csv"):
+    def read(body, name="trade.csv", form=PLAIN):
         data = body if isinstance(body, bytes) else (HEADER + body).encode()
         path = tmp_path / name
         path.write_bytes(data)
-        return read_trade(path, now)
+        return read_trade(path, now, form)
 
     return read
 

@@ -7,7 +7,8 @@ import pytest
 from hypothesis import HealthCheck, given, settings
 from hypothesis import strategies as st
 from import_trade.planning import PlannedProduct, make_plan
-from import_trade.reading import Refused, read_trade
+from import_trade.reading import read_trade
+from import_trade.records import Refused
 
 
 def line(invoice="1", code="A", name="a", quantity=1, time="08:26", price="1.00", customer="7"):
@@ -100,6 +101,31 @@ def test_an_invoice_over_two_minutes_has_the_date_of_its_first_line(plan):
     assert len(order.lines) == 2
 
 
+def test_customers_whose_names_differ_in_case_are_one_user_as_for_the_services(plan):
+    made = plan(line(customer="ab12") + line("2", customer="AB12") + line(customer="Ab12"))
+
+    assert [user.username for user in made.users] == ["ab12"]
+    assert [order.username for order in made.orders] == ["ab12", "ab12"]
+    assert made.rejections == ()
+
+
+def test_a_customer_called_walk_in_is_the_user_of_lines_without_a_customer(plan):
+    made = plan(line(customer="Walk-In") + line("2", customer=""))
+
+    assert [user.username for user in made.users] == ["Walk-In"]
+    assert [order.username for order in made.orders] == ["Walk-In", "Walk-In"]
+
+
+def test_codes_equal_to_the_eye_are_one_product(plan):
+    made = plan(line(code="CAF\u00c9") + line(code="CAFE\u0301") + line(code="E\u0301", price="0"))
+
+    assert [(one.sku, one.opening) for one in made.products] == [("CAF\u00c9", 2), ("\u00c9", 0)]
+
+
+def test_the_name_of_the_file_is_the_reference_that_the_api_makes_of_it(plan):
+    assert plan(line(), "m\u0061\u0308rz.csv").opening_reference == "opening:m\u00e4rz.csv"
+
+
 @pytest.mark.parametrize("other", ["8", ""])
 def test_a_line_of_another_customer_is_rejected_and_the_invoice_stays(plan, other):
     made = plan(line() + line(customer=other) + line())
@@ -148,8 +174,9 @@ def test_returns_are_named_by_invoice_and_line(plan):
 
 def test_a_file_name_too_long_for_a_reference_is_refused(plan):
     plan(line(), "x" * 88 + ".csv")
-    with pytest.raises(Refused, match="shorter, plain name"):
-        plan(line(), "x" * 89 + ".csv")
+    for name in ("x" * 89 + ".csv", "a\u200b.csv"):
+        with pytest.raises(Refused, match="shorter, plain name"):
+            plan(line(), name)
 
 
 def test_the_sample_plans_as_its_readme_says(sample, now):

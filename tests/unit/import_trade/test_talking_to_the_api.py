@@ -1,6 +1,7 @@
 """Calls are repeated until the answer is definite, and amounts cross the wire as they stand."""
 
 import json
+import socket
 import threading
 from decimal import Decimal
 
@@ -161,6 +162,53 @@ def test_a_stop_ends_a_call_that_waits(http, answers):
 
     with pytest.raises(Stopped):
         http.get("/things")
+
+
+@pytest.fixture
+def door():
+    """A port on which something listens, and accepts nothing by itself."""
+    with socket.create_server(("127.0.0.1", 0)) as listening:
+        yield listening
+
+
+def why(url):
+    transport = Transport(url, "admin", "secret")
+    return transport._try_once("GET", "/", None, None, None).why
+
+
+def test_a_port_on_which_nothing_listens_is_told_in_the_words_of_the_system(door):
+    port = door.getsockname()[1]
+    door.close()
+
+    assert why(f"http://127.0.0.1:{port}") == "no answer (Connection refused)"
+
+
+def test_a_name_that_is_unknown_is_told(http):
+    assert "name" in why("http://nowhere.invalid").lower()
+
+
+def test_a_server_that_says_nothing_or_hangs_up_is_told(door, monkeypatch):
+    monkeypatch.setattr(transport, "ANSWER_SECONDS", 0.2)
+    url = f"http://127.0.0.1:{door.getsockname()[1]}"
+
+    assert why(url) == "no answer (connected, but silent for 0.2 s)"
+
+    def hang_up():
+        for _ in range(2):  # the first one is still there
+            door.accept()[0].close()
+
+    monkeypatch.setattr(transport, "ANSWER_SECONDS", 10)
+    threading.Thread(target=hang_up, daemon=True).start()
+    assert why(url) in ("no answer (Connection reset by peer)", "no answer (ConnectionError)")
+
+
+def test_the_first_call_says_what_to_do_when_nobody_answers(door, monkeypatch):
+    monkeypatch.setattr(transport, "PATIENCE_AT_FIRST_SECONDS", 0)
+    url = f"http://127.0.0.1:{door.getsockname()[1]}"
+    door.close()
+
+    with pytest.raises(Failed, match="Connection refused.*scripts/status tells"):
+        Transport(url, "admin", "secret").knock()
 
 
 def test_the_password_is_not_shown(http):
