@@ -11,7 +11,7 @@ from microservice2 import database
 def put_image(product_id, expected, stream):
     """Give a product its image, or another one. Returns (product, the image's tag).
 
-    expected: a chassis.conditional.ExpectedFile. Raises NotFound, PreconditionFailed, NotAnImage or
+    expected: a chassis.conditional.Expected. Raises NotFound, PreconditionFailed, NotAnImage or
     StorageFailed; then the image that was there is there still.
     """
     store = image_store()
