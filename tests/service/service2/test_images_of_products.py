@@ -70,7 +70,9 @@ def assert_problem(answer, status, code):
     [(PNG, "1.png"), (JPEG, "1.jpg"), (WEBP, "1.webp")],
     ids=["png", "jpg", "webp"],
 )
-@pytest.mark.parametrize("declared", ["image/png", "application/octet-stream", None])
+@pytest.mark.parametrize(
+    "declared", ["image/png", "image/jpg", "image/pjpeg", "application/octet-stream", None]
+)
 def test_an_image_is_kept_as_what_it_is(admin, lamp, files, data, name, declared):
     answer = put(admin, lamp, data, declared)
 
@@ -332,6 +334,8 @@ def test_nginx_can_ask_before_it_takes_the_body(app, admin, customer, anonymous,
     for client, status, code in ((customer, 403, "forbidden"), (anonymous, 401, "unauthenticated")):
         answer = ask(client)
         assert (answer.status_code, answer.headers["Quartet-Problem"]) == (status, code)
+    # what the upload itself is told, Nginx cannot tell
+    assert ask(admin, f"/products/{lamp.id}/image?colour=red").status_code == 204
     assert files() == {}
     assert "Quartet-Problem" not in put(anonymous, lamp).headers
 
