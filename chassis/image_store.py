@@ -3,7 +3,7 @@
     with store.receive(stream) as image, transaction() as tx:
         database.lock_product(tx, 7)
         ...
-        store.put(7, image)
+        store.put(7, image, product.version)
 
 They are called `7.png`, `7.jpg` or `7.webp`. What is received lies in `incoming/` until a rename(2)
 puts it in its place; what is not put is removed.
@@ -66,16 +66,16 @@ class ImageStore:
         finally:
             path.unlink(missing_ok=True)
 
-    def put(self, number, image):
+    def put(self, number, image, version):
         """Let a Received take the place of the image that is there. Returns its tag.
 
-        For one at a time, under a lock of the row, and last of all before COMMIT. Raises
-        StorageFailed.
+        For one at a time, under a lock of the row, and last of all before COMMIT. version: a whole
+        number that no other image of this number has had; Nginx makes the tag of it and the size,
+        because it becomes the file's time of change. Raises StorageFailed.
         """
         target = self._folder / f"{number}.{image.kind.suffix}"
         with _storage_may_fail():
-            modified = self._next_time(number)
-            os.utime(image.path, (modified, modified))
+            os.utime(image.path, (version, version))
             image.path.chmod(0o644)  # Nginx may be another user
             image.path.replace(target)
             for path in self._paths(number):
@@ -110,17 +110,6 @@ class ImageStore:
 
     def _paths(self, number):
         return [self._folder / f"{number}.{kind.suffix}" for kind in images.KINDS]
-
-    def _next_time(self, number):
-        """Return now, but a second later than the present image at least.
-
-        Nginx's tag is made of the size and whole seconds.
-        """
-        times = [time.time()]
-        for path in self._paths(number):
-            with suppress(FileNotFoundError):
-                times.append(path.stat().st_mtime + 1)
-        return int(max(times))
 
 
 def _copy(stream, file):

@@ -20,7 +20,7 @@ def put_image(product_id, expected, stream):
         expected.check(store.tag(product_id))
         product = database.update_image(tx, product_id, has_image=True)
         audit.record(tx, "image.replaced", f"product/{product_id}")
-        return product, store.put(product_id, image)
+        return product, store.put(product_id, image, product.version)
 
 
 def delete_image(product_id, expected):

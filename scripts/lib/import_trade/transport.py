@@ -21,7 +21,7 @@ CONNECT_SECONDS = 3.05
 ANSWER_SECONDS = 10
 """The outermost deadline of the stack: everything behind it gives up earlier."""
 UNDECIDED = ("", "no_route", "reference_in_progress")
-"""Codes of refusals that are not final: an error page, a lost route, a first try that still runs."""
+"""Codes of refusals that are not final: an error page, a lost route, a try that still runs."""
 PATIENCE_SECONDS = 60
 PATIENCE_AT_FIRST_SECONDS = 3
 LONGEST_PAUSE_SECONDS = 5
