@@ -62,6 +62,7 @@ class ImageStore:
             with os.fdopen(number, "w+b") as file, context.untimed():
                 _copy(stream, file)
                 kind = images.recognise(file)
+                _flush(file)
             yield Received(path, kind)
         finally:
             path.unlink(missing_ok=True)
@@ -119,6 +120,10 @@ def _copy(stream, file):
             if time.monotonic() > end:
                 raise StorageFailed("The disk is too slow at the moment")
             file.write(piece)
+
+
+def _flush(file):
+    with _storage_may_fail():
         file.flush()
         os.fsync(file.fileno())
 

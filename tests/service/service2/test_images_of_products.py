@@ -109,8 +109,8 @@ def test_another_image_takes_the_place_of_the_first_whatever_it_is(admin, lamp, 
     ("data", "content_type", "status", "code"),
     [
         (b"", "image/png", 422, "not_an_image"),
-        (PNG[:-1], "image/png", 422, "not_an_image"),
-        (JPEG + b"<?php", "image/jpeg", 422, "not_an_image"),
+        (PNG[:40], "image/png", 422, "not_an_image"),
+        (JPEG[:-1], "image/jpeg", 422, "not_an_image"),
         (b"<script>alert(1)</script>", "image/webp", 422, "not_an_image"),
         (b"<svg/>", "image/svg+xml", 415, "unsupported_media_type"),
         (PNG, "text/html", 415, "unsupported_media_type"),
@@ -129,6 +129,16 @@ def test_what_is_refused_leaves_nothing_behind(
     assert_problem(put(admin, lamp, data, content_type), status, code)
     assert files() == {"1.webp": WEBP}
     assert shown(admin, lamp)["version"] == lamp.version + 1
+
+
+@pytest.mark.parametrize("image", [PNG, JPEG, WEBP], ids=["png", "jpg", "webp"])
+@pytest.mark.parametrize("tail", [b"<?php", bytes(4096), JPEG], ids=["script", "zeros", "picture"])
+def test_nothing_behind_an_image_is_stored(admin, lamp, files, image, tail):
+    answer = put(admin, lamp, image + tail)
+
+    assert answer.status_code == 200
+    assert list(files().values()) == [image]
+    assert answer.headers["ETag"] == f'"{answer.json["version"]:x}-{len(image):x}"'
 
 
 def test_75_megabytes_are_taken_and_a_byte_more_is_too_large(admin, lamp, files):
