@@ -17,6 +17,8 @@ SERVICES = {f"microservice{n}": f"service{n}" for n in range(1, 5)}
 DEFAULT_INTERNAL_URL = "http://127.0.0.1:8081"
 DEFAULT_MAIL_FROM = "Quartet <no-reply@quartet.invalid>"
 _SITE = re.compile(r"https?://[A-Za-z0-9.:\[\]-]+(/[A-Za-z0-9._~/-]*)?")
+_ORIGIN = r"https?://([A-Za-z0-9.-]+|\[[0-9A-Fa-f:]+\])(:[0-9]{1,5})?"
+_ORIGINS = re.compile(rf"({_ORIGIN}([, ]+{_ORIGIN})*)?")
 _CURRENCY = validate.Regexp(r"[A-Z]{3}\Z", error="it must be three capital letters, as EUR")
 _INTERNAL_URL = validate.Regexp(
     r"(http://[^/?#@:]+(:[0-9]{1,5})?/?|unix:/[^?#]+)\Z",
@@ -40,8 +42,10 @@ class Settings:
     requests; one more serves internal ones only. threads: how many each has. mail_from: whom
     e-mails come from, an address or `Name <address>`. images_dir: the folder from which Nginx
     serves images. public_url: the site whose pages take the codes of e-mails, or "".
-    unconfirmed_emails_per_day: how many an unconfirmed address gets. orders_per_minute,
-    edits_per_minute: of one customer, None: as many as they like. notifications_kept_days (sent or
+    cors_origins: whose pages may call the API from a browser, with commas between; Nginx reads it
+    (nginx/conf.d/cors.conf). unconfirmed_emails_per_day: how many an unconfirmed address gets.
+    orders_per_minute, edits_per_minute: of one customer, None: as many as they like.
+    notifications_kept_days (sent or
     failed), suppressed_notifications_kept_days: None: for ever. notify_socket: see chassis.notify.
     crash_point, crash_share: see chassis.crash.
     """
@@ -63,6 +67,7 @@ class Settings:
     smtp_url: str = field(default="", repr=False)
     mail_from: str = DEFAULT_MAIL_FROM
     public_url: str = ""
+    cors_origins: str = ""
     unconfirmed_emails_per_day: int = 20
     images_dir: Path | None = None
     orders_per_minute: int | None = None
@@ -143,6 +148,7 @@ def load(name):
             smtp_url=_smtp_url(env),
             mail_from=_mail_from(env),
             public_url=_public_url(env),
+            cors_origins=_cors_origins(env),
             unconfirmed_emails_per_day=env.int(
                 "UNCONFIRMED_EMAILS_PER_DAY", 20, validate=validate.Range(min=1)
             ),
@@ -232,6 +238,16 @@ def _public_url(env):
     if url and not _SITE.fullmatch(url):
         raise EnvError("PUBLIC_URL must be like https://shop.example or https://shop.example/path")
     return url.rstrip("/")
+
+
+def _cors_origins(env):
+    origins = env.str("CORS_ORIGINS", "")
+    if not _ORIGINS.fullmatch(origins):
+        raise EnvError(
+            "CORS_ORIGINS must be like https://shop.example, without a path, several with a comma "
+            "between"
+        )
+    return origins
 
 
 def main():
