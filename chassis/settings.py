@@ -45,9 +45,8 @@ class Settings:
     cors_origins: whose pages may call the API from a browser, with commas between; Nginx reads it
     (nginx/conf.d/cors.conf). unconfirmed_emails_per_day: how many an unconfirmed address gets.
     orders_per_minute, edits_per_minute: of one customer, None: as many as they like.
-    notifications_kept_days (sent or
-    failed), suppressed_notifications_kept_days: None: for ever. notify_socket: see chassis.notify.
-    crash_point, crash_share: see chassis.crash.
+    notifications_kept_days (sent or failed), suppressed_notifications_kept_days: None: for ever.
+    notify_socket: see chassis.notify. crash_point, crash_share: see chassis.crash.
     """
 
     name: str

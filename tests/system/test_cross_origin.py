@@ -88,43 +88,44 @@ def open_door(tmp_path_factory, origins):
 
 
 @pytest.fixture
-def call(browser, open_door):
-    """Returns a function: what a script of a page gets that calls the API."""
+def page_of(browser, open_door):
+    """Returns a function that opens a page of an origin; that returns one by which it calls."""
     contexts = []
 
-    def from_page(origin, path, **options):
+    def opened(origin):
         contexts.append(browser.new_context())
         page = contexts[-1].new_page()
         page.goto(origin)
-        return page.evaluate(CALL, [f"http://127.0.0.1:{open_door.port}{path}", options])
+        return lambda path, **options: page.evaluate(
+            CALL, [f"http://127.0.0.1:{open_door.port}{path}", options]
+        )
 
-    yield from_page
+    yield opened
     for context in contexts:
         context.close()
 
 
-@pytest.mark.parametrize("method", ["GET", "POST", "PUT", "PATCH", "DELETE"])
-def test_a_page_of_a_named_origin_may_send_and_read_everything(call, origins, method):
-    answer = call(origins[0], "/api/service1/users", method=method, headers=HEADERS)
+def test_a_page_of_a_named_origin_may_send_and_read_everything(page_of, origins):
+    call = page_of(origins[0])
+    for method in ("GET", "POST", "PUT", "PATCH", "DELETE"):
+        answer = call("/api/service1/users", method=method, headers=HEADERS)
 
-    assert answer["text"] == f'{method} Bearer x "3" k-1'
-    headers = dict(answer["headers"])
-    assert headers.keys() >= {name.lower() for name in EXPOSED}
-    assert {name: headers[name.lower()] for name in ANSWER} == ANSWER
+        assert answer["text"] == f'{method} Bearer x "3" k-1'
+        headers = dict(answer["headers"])
+        assert headers.keys() >= {name.lower() for name in EXPOSED}
+        assert {name: headers[name.lower()] for name in ANSWER} == ANSWER
 
-
-@pytest.mark.parametrize("options", [{}, {"method": "DELETE"}, {"headers": HEADERS}])
-def test_a_page_of_another_origin_may_read_nothing(call, origins, options):
-    assert call(origins[1], "/api/service1/users", **options) == {"error": "TypeError"}
-
-
-def test_a_page_may_read_an_error_of_the_front_door(call, origins):
-    answer = call(origins[0], "/api/service1/users", method="POST", body="x" * 1_100_000)
-    missing = call(origins[0], "/nothing")
-
-    assert (answer["status"], missing["status"]) == (413, 404)
-    assert '"code":"too_large"' in answer["text"]
+    large = call("/api/service1/users", method="POST", body="x" * 1_100_000)
+    missing = call("/nothing")  # errors of the front door itself
+    assert (large["status"], missing["status"]) == (413, 404)
+    assert '"code":"too_large"' in large["text"]
     assert dict(missing["headers"])["x-request-id"]
+
+
+def test_a_page_of_another_origin_may_read_nothing(page_of, origins):
+    call = page_of(origins[1])
+    for options in ({}, {"method": "DELETE"}, {"headers": HEADERS}):
+        assert call("/api/service1/users", **options) == {"error": "TypeError"}
 
 
 # ---- what the browser does not show
@@ -173,9 +174,9 @@ def test_options_without_a_question_is_the_services_affair(open_door, origins):
 
 
 def test_nobody_is_allowed_anything_by_default(door, echo, origins):
-    answer = door.ask("GET", "/api/service1/users", headers={"Origin": origins[0]})
+    read = door.ask("GET", "/api/service1/users", headers={"Origin": origins[0]})
 
-    for answer in (answer, preflight(door, origins[0])):
+    for answer in (read, preflight(door, origins[0])):
         assert answer.status == 200
         assert cross_origin(answer) == set()
         assert "vary" not in answer.headers
