@@ -26,6 +26,7 @@ RECEIVE_SECONDS = 25.0  # from Nginx, which has all of it: this is a matter of d
 LEFT_OVER_SECONDS = 3600.0  # no request is so old
 
 _PIECE_BYTES = 256 * 1024
+_FIRST_MOMENT = 1_000_000_000  # in 2001; no product has been edited so often
 
 
 class StorageFailed(Unavailable):
@@ -71,12 +72,13 @@ class ImageStore:
         """Let a Received take the place of the image that is there. Returns its tag.
 
         For one at a time, under a lock of the row, and last of all before COMMIT. version: a whole
-        number that no other image of this number has had; Nginx makes the tag of it and the size,
-        because it becomes the file's time of change. Raises StorageFailed.
+        number that grows with each image. It becomes the file's time of change, of which, with the
+        size, Nginx makes the tag. Raises StorageFailed.
         """
         target = self._folder / f"{number}.{image.kind.suffix}"
         with _storage_may_fail():
-            os.utime(image.path, (version, version))
+            time_of_change = self._free_version(number, version)
+            os.utime(image.path, (time_of_change, time_of_change))
             image.path.chmod(0o644)  # Nginx may be another user
             image.path.replace(target)
             for path in self._paths(number):
@@ -93,10 +95,7 @@ class ImageStore:
 
     def tag(self, number):
         """Return the ETag that Nginx gives to an image, None if there is none."""
-        for path in self._paths(number):
-            with suppress(FileNotFoundError):
-                return _tag(path.stat())
-        return None
+        return next(map(_tag, self._stats(number)), None)
 
     def remove_left_overs(self):
         """Remove what has been incoming for LEFT_OVER_SECONDS: its process has died."""
@@ -108,6 +107,19 @@ class ImageStore:
         """Return the numbers of all images that have lain here for LEFT_OVER_SECONDS, as a list."""
         stems = {path.stem for path in self._folder.glob("*.*") if _is_old(path)}
         return [int(stem) for stem in stems if stem.isdecimal()]
+
+    def _free_version(self, number, version):
+        """Return the version, or a later one if the present image has it: its COMMIT has failed.
+
+        Files of earlier releases have a moment instead, which is no version.
+        """
+        taken = [int(stat.st_mtime) for stat in self._stats(number)]
+        return max([version, *(time + 1 for time in taken if time < _FIRST_MOMENT)])
+
+    def _stats(self, number):
+        for path in self._paths(number):
+            with suppress(FileNotFoundError):
+                yield path.stat()
 
     def _paths(self, number):
         return [self._folder / f"{number}.{kind.suffix}" for kind in images.KINDS]

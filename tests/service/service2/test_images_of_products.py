@@ -1,4 +1,5 @@
 import io
+import os
 import time
 from concurrent.futures import ThreadPoolExecutor
 from functools import partial
@@ -266,6 +267,21 @@ def test_no_two_images_of_a_product_have_one_tag(admin, lamp):
     tags = {put(admin, lamp, png_of(size)).headers["ETag"] for _ in range(10)}
 
     assert len(tags) == 10
+
+
+def test_an_image_whose_commit_failed_shares_its_tag_with_no_other(admin, lamp, rows):
+    first = put(admin, lamp).headers["ETag"]
+    rows("UPDATE products SET version = version - 1")  # as if it had never been committed
+
+    assert put(admin, lamp).headers["ETag"] != first
+
+
+def test_an_image_of_an_earlier_release_is_followed_by_versions(admin, lamp, images_dir):
+    put(admin, lamp)
+    os.utime(images_dir / "1.png", (1_760_000_000, 1_760_000_000))
+
+    second = put(admin, lamp)
+    assert second.headers["ETag"].startswith(f'"{second.json["version"]:x}-')
 
 
 # ---- several at once, and crashes
