@@ -21,6 +21,8 @@ from chassis.problems import from_http_exception
 from chassis.version import VERSION
 
 PROBLEM = "application/problem+json"
+MERGE_PATCH = "application/merge-patch+json"  # what every PATCH is: RFC 7396
+JSON_PATCH = "application/json-patch+json"  # a list of steps instead of a resource: RFC 6902
 
 _PAGING_HEADERS = {
     "X-Pagination": {
@@ -38,6 +40,17 @@ _PAGING_HEADERS = {
 }
 
 
+class Unsupported(UnsupportedMediaType):
+    """A 415 that says by a header what would be taken. headers: {name: value}."""
+
+    def __init__(self, description, headers):
+        super().__init__(description)
+        self._headers = list(headers.items())
+
+    def get_headers(self, *arguments, **options):
+        return super().get_headers(*arguments, **options) + self._headers
+
+
 class MalformedJsonProblem(Problem):
     status, code, title = 400, "malformed_json", "The body is not valid JSON"
 
@@ -51,8 +64,12 @@ class Parser(FlaskParser):
         body = req.get_data(cache=False)
         if not body.strip():
             raise MalformedJsonProblem("The body is empty; a JSON object is expected")
-        if not req.is_json:
-            raise UnsupportedMediaType("Send JSON with `Content-Type: application/json`")
+        if req.mimetype == JSON_PATCH or not req.is_json:
+            accepted = f"application/json, {MERGE_PATCH}"
+            raise Unsupported(
+                "Send a JSON object with `Content-Type: application/json`",
+                {"Accept-Patch": accepted} if req.method == "PATCH" else {},
+            )
         try:
             loaded = wire.loads_request(body)
         except wire.TooManyKeys:
@@ -95,7 +112,7 @@ class Blueprint(SmorestBlueprint):
 
     def __init__(self, *arguments, **options):
         super().__init__(*arguments, **options)
-        self._prepare_doc_cbks += [conditional.document, _document_paging]
+        self._prepare_doc_cbks += [conditional.document, _document_paging, _document_merge_patch]
 
     def add_url_rule(self, rule, endpoint=None, view_func=None, *arguments, **options):
         if takes_key(f"{self.url_prefix or ''}{rule}", view_func, options.get("methods", ())):
@@ -167,9 +184,11 @@ def init_app(app, *, title, description, prefix):
             },
         },
     )
+    app.before_request(_refuse_encoded_body)
     app.before_request(_refuse_unreadable_query)
     app.before_request(_refuse_undeclared_parameters)
     app.before_request(_refuse_impossible_ids)
+    app.after_request(_name_no_type_of_nothing)
     return Api(app)
 
 
@@ -179,6 +198,31 @@ def _document_paging(doc, info, **_):
     if any(isinstance(parameter.get("schema"), ListQuery) for parameter in parameters):
         doc["responses"][200]["headers"] = _PAGING_HEADERS
     return doc
+
+
+def _document_merge_patch(doc, _info, *, method, **_):
+    """Name the second media type of a PATCH; flask-smorest calls this for each operation."""
+    if method.upper() == "PATCH":
+        content = doc["requestBody"]["content"]
+        content[MERGE_PATCH] = content["application/json"]
+    return doc
+
+
+def _refuse_encoded_body():
+    """A compressed body may be a thousand times as large as it looks."""
+    encoding = flask.request.headers.get("Content-Encoding", "").strip().lower()
+    if encoding not in ("", "identity"):
+        raise Unsupported(
+            f"Send the body as it is, without `Content-Encoding: {encoding}`",
+            {"Accept-Encoding": "identity"},
+        )
+
+
+def _name_no_type_of_nothing(response):
+    """A 204 has no content, so it has no type of content either (RFC 9110, 8.3)."""
+    if response.status_code == 204:
+        response.headers.pop("Content-Type", None)
+    return response
 
 
 def _refuse_unreadable_query():

@@ -8,7 +8,7 @@ Every field takes its description and an example first, then marshmallow's own a
 """
 
 import re
-from datetime import UTC, date, datetime
+from datetime import UTC, date, datetime, timedelta
 from decimal import Decimal
 from functools import partial
 
@@ -28,15 +28,25 @@ _UNSTORABLE = re.compile("[\0\ud800-\udfff]")
 _WHOLE = re.compile(r"-?[0-9]{1,19}")
 _DATE = re.compile(r"\d{4}-\d{2}-\d{2}")
 _INSTANT = re.compile(
-    r"\d{4}-\d{2}-\d{2}[Tt ]\d{2}:\d{2}:\d{2}(\.\d{1,6})?([Zz]|[+-]\d{2}:\d{2})", re.ASCII
+    r"(\d{4}-\d{2}-\d{2}[Tt ]\d{2}:\d{2}:)(\d{2})(?:(\.\d{1,6})\d*)?([Zz]|[+-]\d{2}:\d{2})",
+    re.ASCII,
 )
 
 
 class Schema(ma.Schema):
-    """What is unknown is refused, and fields come out in the order in which they are declared."""
+    """What is unknown is refused, and fields come out in the order in which they are declared.
+
+    Fields of base classes come before, those of the last base class first. `Meta` may not choose
+    among fields: one that such a second list forgets would be missing in answers.
+    """
 
     class Meta:
         unknown = ma.RAISE
+
+    def __init_subclass__(cls, **options):
+        super().__init_subclass__(**options)
+        if chosen := {"fields", "additional", "exclude", "include"} & vars(cls.Meta).keys():
+            raise TypeError(f"{cls.__name__}.Meta has a second list of fields: {chosen.pop()}")
 
 
 class Change(Schema):
@@ -221,17 +231,28 @@ class Currency(_Documented, ma.fields.String):
 
 
 class Instant(_Documented, ma.fields.DateTime):
-    """A moment: RFC 3339 with its offset in, UTC out."""
+    """A moment: RFC 3339 with its offset in, UTC out.
+
+    A fraction of a second may have any number of digits; what is finer than a microsecond is cut.
+    A leap second counts as the second after it.
+    """
 
     default_error_messages = {"form": "Write it like 2026-01-31T09:30:00Z."}
 
     def _deserialize(self, value, attr, data, **kwargs):
-        if not isinstance(value, str) or not _INSTANT.fullmatch(value):
+        found = _INSTANT.fullmatch(value) if isinstance(value, str) else None
+        if found is None:
             raise self.make_error("form")
+        minute, second, fraction, offset = found.groups("")
+        leap = timedelta(seconds=second == "60")
+        text = f"{minute}{'59' if leap else second}{fraction}{offset}"
         try:
-            return datetime.fromisoformat(value.upper()).astimezone(UTC)
+            moment = datetime.fromisoformat(text.upper()).astimezone(UTC) + leap
         except (ValueError, OverflowError) as error:
             raise self.make_error("form") from error
+        if leap and (moment.hour, moment.minute) != (0, 0):  # they come at the end of a day in UTC
+            raise self.make_error("form")
+        return moment
 
     def _serialize(self, value, attr, obj, **kwargs):
         return value
@@ -346,7 +367,20 @@ class AnyJson(_Documented, ma.fields.Raw):
 
 
 class Query(Schema):
-    """The parameters behind the question mark. Each is text; one that is unknown is refused."""
+    """The parameters behind the question mark. Each is text; one that is unknown is refused.
+
+    A parameter without a value counts as absent, as a form sends a field that nobody filled in.
+    """
+
+    @ma.pre_load
+    def _leave_out_empty(self, query, **_):
+        means_something = {
+            field.data_key or name
+            for name, field in self.fields.items()
+            if isinstance(field, Cursor)
+        }
+        known = {field.data_key or name for name, field in self.fields.items()} - means_something
+        return {name: text for name, text in query.items() if text != "" or name not in known}
 
 
 class ListQuery(Query):

@@ -72,12 +72,12 @@ class Stored:
     resource_id: int | None
 
 
-def claim_of(*, method, path, address, key, body):
+def claim_of(*, method, path, network, key, body):
     """Return the Claim of the current caller. Raises BadIdempotencyKey.
 
     Args:
         path: with the query.
-        address: the caller's IP address, which tells anonymous callers apart.
+        network: the caller's, see chassis.networks; it tells anonymous callers apart.
         key: the header. A key in quotes equals the key without.
         body: bytes.
     """
@@ -85,7 +85,7 @@ def claim_of(*, method, path, address, key, body):
         key = key[1:-1]
     if not _KEY.fullmatch(key):
         raise BadIdempotencyKey
-    caller = context.actor.get() or f"anonymous at {address}"
+    caller = context.actor.get() or f"anonymous at {network}"
     secret = context.service.get().secret("idempotency")
     return Claim(
         scope=hashlib.sha256(wire.dumps([caller, method, path, key])).digest(),

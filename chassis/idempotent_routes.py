@@ -43,7 +43,7 @@ _KEY_PARAMETER = {
         "while the first is still running a repeat is a 409 `request_in_progress`. A key that is "
         "not 1 to 255 visible ASCII characters, or a second such header, is a 400 "
         "`bad_idempotency_key`; quotes around a key do not count. Without a token only a success "
-        "is kept, and a key counts together with the address that sent it. A 422 `invalid` is "
+        "is kept, and a key counts together with the network that sent it. A 422 `invalid` is "
         "never kept. A success of more than 64 kB is a 409 `answer_not_kept` when it is repeated."
     ),
 }
@@ -97,7 +97,7 @@ def idempotent(view):
         claim = idempotency.claim_of(
             method=request.method,
             path=request.full_path,
-            address=request.remote_addr,
+            network=auth.network(),
             key=key,
             body=request.get_data(),
         )

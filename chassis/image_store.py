@@ -3,7 +3,7 @@
     with store.receive(stream) as image, transaction() as tx:
         database.lock_product(tx, 7)
         ...
-        store.put(7, image)
+        store.put(7, image, product.version)
 
 They are called `7.png`, `7.jpg` or `7.webp`. What is received lies in `incoming/` until a rename(2)
 puts it in its place; what is not put is removed.
@@ -26,6 +26,7 @@ RECEIVE_SECONDS = 25.0  # from Nginx, which has all of it: this is a matter of d
 LEFT_OVER_SECONDS = 3600.0  # no request is so old
 
 _PIECE_BYTES = 256 * 1024
+_FIRST_MOMENT = 1_000_000_000  # in 2001; no product has been edited so often
 
 
 class StorageFailed(Unavailable):
@@ -62,20 +63,22 @@ class ImageStore:
             with os.fdopen(number, "w+b") as file, context.untimed():
                 _copy(stream, file)
                 kind = images.recognise(file)
+                _flush(file)
             yield Received(path, kind)
         finally:
             path.unlink(missing_ok=True)
 
-    def put(self, number, image):
+    def put(self, number, image, version):
         """Let a Received take the place of the image that is there. Returns its tag.
 
-        For one at a time, under a lock of the row, and last of all before COMMIT. Raises
-        StorageFailed.
+        For one at a time, under a lock of the row, and last of all before COMMIT. version: a whole
+        number that grows with each image. It becomes the file's time of change, of which, with the
+        size, Nginx makes the tag. Raises StorageFailed.
         """
         target = self._folder / f"{number}.{image.kind.suffix}"
         with _storage_may_fail():
-            modified = self._next_time(number)
-            os.utime(image.path, (modified, modified))
+            time_of_change = self._free_version(number, version)
+            os.utime(image.path, (time_of_change, time_of_change))
             image.path.chmod(0o644)  # Nginx may be another user
             image.path.replace(target)
             for path in self._paths(number):
@@ -92,10 +95,7 @@ class ImageStore:
 
     def tag(self, number):
         """Return the ETag that Nginx gives to an image, None if there is none."""
-        for path in self._paths(number):
-            with suppress(FileNotFoundError):
-                return _tag(path.stat())
-        return None
+        return next(map(_tag, self._stats(number)), None)
 
     def remove_left_overs(self):
         """Remove what has been incoming for LEFT_OVER_SECONDS: its process has died."""
@@ -108,19 +108,21 @@ class ImageStore:
         stems = {path.stem for path in self._folder.glob("*.*") if _is_old(path)}
         return [int(stem) for stem in stems if stem.isdecimal()]
 
-    def _paths(self, number):
-        return [self._folder / f"{number}.{kind.suffix}" for kind in images.KINDS]
+    def _free_version(self, number, version):
+        """Return the version, or a later one if the present image has it: its COMMIT has failed.
 
-    def _next_time(self, number):
-        """Return now, but a second later than the present image at least.
-
-        Nginx's tag is made of the size and whole seconds.
+        Files of earlier releases have a moment instead, which is no version.
         """
-        times = [time.time()]
+        taken = [int(stat.st_mtime) for stat in self._stats(number)]
+        return max([version, *(time + 1 for time in taken if time < _FIRST_MOMENT)])
+
+    def _stats(self, number):
         for path in self._paths(number):
             with suppress(FileNotFoundError):
-                times.append(path.stat().st_mtime + 1)
-        return int(max(times))
+                yield path.stat()
+
+    def _paths(self, number):
+        return [self._folder / f"{number}.{kind.suffix}" for kind in images.KINDS]
 
 
 def _copy(stream, file):
@@ -130,6 +132,10 @@ def _copy(stream, file):
             if time.monotonic() > end:
                 raise StorageFailed("The disk is too slow at the moment")
             file.write(piece)
+
+
+def _flush(file):
+    with _storage_may_fail():
         file.flush()
         os.fsync(file.fileno())
 

@@ -21,6 +21,9 @@ log = logging.getLogger(__name__)
 
 _LONGEST_NAME = 100  # of a field, in characters: a client can send a name of a megabyte
 
+# What an error says by a header that the service takes instead.
+_OFFERS = ("Allow", "Accept-Encoding", "Accept-Patch")
+
 # What Flask and Werkzeug raise by themselves, in our words.
 _CODES = {
     400: "malformed_request",
@@ -82,19 +85,19 @@ def _from_problem(problem):
 
 
 def from_http_exception(error):
-    """Return the answer for one of Werkzeug's exceptions; a 405 keeps its Allow header."""
+    """Return the answer for one of Werkzeug's exceptions, with its headers of _OFFERS."""
     if isinstance(error.code, int) and 300 <= error.code < 400:
         return error  # a redirect is an answer, not an error
     invalid = getattr(error, "exc", None)
     if isinstance(invalid, ValidationError):
         return _invalid(error.data["messages"])
-    allow = error.get_response().headers.get("Allow")
+    offered = error.get_response().headers
     return problem_response(
         error.code,
         _CODES.get(error.code, "error"),
         error.name,
         error.description if error.code != 500 else None,
-        {"Allow": allow} if allow else None,
+        {name: offered[name] for name in _OFFERS if name in offered},
     )
 
 

@@ -36,7 +36,8 @@ def paged(found):
 
 def list_in_hand():
     """Return bytes that name the list that is asked for, with its filters and its order."""
-    filters = {name: text for name, text in request.args.items() if name not in _PAGING}
+    given = request.args.items()
+    filters = {name: text for name, text in given if text and name not in _PAGING}
     return wire.dumps([request.path, sorted(filters.items())])
 
 

@@ -22,6 +22,8 @@ DEFAULT_INTERNAL_URL = "http://127.0.0.1:8081"
 DEFAULT_MAIL_FROM = "Quartet <no-reply@quartet.invalid>"
 _SITE = re.compile(r"https?://[A-Za-z0-9.:\[\]-]+(/[A-Za-z0-9._~/-]*)?")
 _INTERNAL_URL = re.compile(r"(http://[^/?#@:]+(:[0-9]{1,5})?/?|unix:/[^?#]+)")
+_ORIGIN = r"https?://([A-Za-z0-9.-]+|\[[0-9A-Fa-f:]+\])(:[0-9]{1,5})?"
+_ORIGINS = re.compile(rf"({_ORIGIN}([, ]+{_ORIGIN})*)?")
 _MOST = 1_000_000
 _LOG_LEVELS = ("DEBUG", "INFO", "WARNING", "ERROR")
 _UNREPEATED = {"SMTP_URL"}  # a refusal does not show the value, because it may hold a password
@@ -53,10 +55,11 @@ class Settings:
     requests; one more serves internal ones only. threads: how many each has. mail_from: whom
     e-mails come from, an address or `Name <address>`. images_dir: the folder from which Nginx
     serves images. public_url: the site whose pages take the codes of e-mails, or "".
-    unconfirmed_emails_per_day: how many an unconfirmed address gets. orders_per_minute,
-    edits_per_minute: of one customer, None: as many as they like. notifications_kept_days (sent or
-    failed), suppressed_notifications_kept_days: None: for ever. notify_socket: see chassis.notify.
-    crash_point, crash_share: see chassis.crash.
+    cors_origins: whose pages may call the API from a browser, with commas between; Nginx reads it
+    (nginx/conf.d/cors.conf). unconfirmed_emails_per_day: how many an unconfirmed address gets.
+    orders_per_minute, edits_per_minute: of one customer, None: as many as they like.
+    notifications_kept_days (sent or failed), suppressed_notifications_kept_days: None: for ever.
+    notify_socket: see chassis.notify. crash_point, crash_share: see chassis.crash.
     """
 
     name: str
@@ -76,6 +79,7 @@ class Settings:
     smtp_url: str = field(default="", repr=False)
     mail_from: str = DEFAULT_MAIL_FROM
     public_url: str = ""
+    cors_origins: str = ""
     unconfirmed_emails_per_day: int = 20
     images_dir: Path | None = None
     orders_per_minute: int | None = None
@@ -209,6 +213,7 @@ def _choices(env):
         "smtp_url": _smtp_url(env),
         "mail_from": _mail_from(env),
         "public_url": _public_url(env),
+        "cors_origins": _cors_origins(env),
         "unconfirmed_emails_per_day": _number(env, "UNCONFIRMED_EMAILS_PER_DAY", 20),
         "orders_per_minute": _limit(env, "ORDERS_PER_MINUTE", 120),
         "edits_per_minute": _limit(env, "EDITS_PER_MINUTE", 30),
@@ -316,6 +321,11 @@ def _public_url(env):
     accepted = "like https://shop.example or https://shop.example/path"
     url = _text(env, "PUBLIC_URL", "", lambda url: not url or _SITE.fullmatch(url), accepted)
     return url and url.rstrip("/")
+
+
+def _cors_origins(env):
+    accepted = "like https://shop.example, without a path, several with a comma between"
+    return _text(env, "CORS_ORIGINS", "", _ORIGINS.fullmatch, accepted)
 
 
 def main():

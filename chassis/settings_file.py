@@ -80,6 +80,13 @@ CHOICES = (
         (_NOTIFICATIONS,),
     ),
     Choice(
+        "CORS_ORIGINS",
+        "",
+        "https://shop.example, several with a comma between: sites whose pages may call the API from "
+        "a browser; takes effect by scripts/install; empty: none",
+        (_USERS,),
+    ),
+    Choice(
         "UNCONFIRMED_EMAILS_PER_DAY",
         "20",
         "a number from 1 on: how many e-mails an unconfirmed address gets in a day",

@@ -13,13 +13,15 @@ body whether the route would take anything from this sender (nginx/snippets/prod
 
 from functools import wraps
 
-from flask import request
+from flask import Response, request
 from werkzeug.exceptions import UnsupportedMediaType
 
 MOST_BYTES = 75 * 2**20  # as Nginx reads its `75m`
 
 _UNTYPED = frozenset({"", "application/octet-stream"})
+_OTHER_NAMES = {"image/jpg": "image/jpeg", "image/pjpeg": "image/jpeg"}  # as some clients write
 _WHY_NOT = "Quartet-Problem"
+_TOLD_BY_NGINX = frozenset({401, 403})  # auth_request takes any other status for a failure
 
 
 def upload(*content_types):
@@ -34,7 +36,8 @@ def upload(*content_types):
         def take(**arguments):
             if _is_question():
                 return "", 204
-            if request.mimetype not in _UNTYPED.union(content_types):
+            declared = _OTHER_NAMES.get(request.mimetype, request.mimetype)
+            if declared not in _UNTYPED.union(content_types):
                 raise UnsupportedMediaType(f"Send one of {', '.join(content_types)}")
             return view(**arguments, stream=request.stream)
 
@@ -55,7 +58,11 @@ def _is_question():
 
 
 def _tell_why_not(response):
-    if _is_question() and response.status_code >= 400:
+    if not _is_question():
+        return response
+    if 400 <= response.status_code < 500 and response.status_code not in _TOLD_BY_NGINX:
+        return Response(status=204)  # the upload itself gets this answer
+    if response.status_code >= 400:
         response.headers[_WHY_NOT] = response.json["code"]
     return response
 

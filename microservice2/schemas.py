@@ -31,12 +31,27 @@ MOST_WORDS = 8
 SORTS = ("price_asc", "price_desc", "name", "newest", "popular")
 
 
+class Description(FreeText):
+    """A product's description, which may be empty: null clears it."""
+
+    def __init__(self, **arguments):
+        super().__init__(
+            "More about it; null clears it",
+            "Warm white, dimmable",
+            min=0,
+            max=10_000,
+            allow_none=True,
+            **arguments,
+        )
+
+    def deserialize(self, value, attr=None, data=None, **kwargs):
+        return super().deserialize("" if value is None else value, attr, data, **kwargs)
+
+
 class ProductFields(Schema):
     sku = Name("The shop's own code; upper and lower case differ", "LAMP-1", max=64, required=True)
     name = Name("What customers see", "Desk lamp", max=200, required=True)
-    description = FreeText(
-        "More about it", "Warm white, dimmable", min=0, max=10_000, load_default=""
-    )
+    description = Description(load_default="")
     category = Name("Where it is found", "Lighting", max=100, required=True)
     price = Money("For one unit", 29.90, required=True)
 
@@ -48,7 +63,7 @@ class NewProduct(ProductFields):
 class ProductChange(Change):
     sku = Name("The shop's own code; upper and lower case differ", "LAMP-1", max=64)
     name = Name("What customers see", "Desk lamp", max=200)
-    description = FreeText("More about it", "Warm white, dimmable", min=0, max=10_000)
+    description = Description()
     category = Name("Where it is found", "Lighting", max=100)
     price = Money("For one unit", 24.90)
 
@@ -63,15 +78,11 @@ class ImageUrl(Text):
         return f"{prefix}/products/{obj.id}/image" if obj.has_image else None
 
 
-class ProductView(ProductFields):
-    class Meta:
-        fields = (
-            "id",
-            *("sku", "name", "description", "category", "price", "currency"),
-            *("stock", "units_sold", "image_url", "version", "created_at", "updated_at"),
-        )
-
+class Numbered(Schema):
     id = Whole("The product's number", 1)
+
+
+class ProductView(ProductFields, Numbered):
     currency = Currency("Of the price, ISO 4217")
     stock = Whole("How many can still be sold", 100, min=0)
     units_sold = Whole("How many are in confirmed orders; follows within seconds", 12, min=0)

@@ -57,6 +57,15 @@ def find_order(tx, order_id):
     return tx.one(Order, f"SELECT {_ORDER} FROM orders WHERE id = %(order_id)s", order_id=order_id)
 
 
+def lock_order(tx, order_id):
+    """Return the order, its row locked until the end of the transaction."""
+    return tx.one(
+        Order,
+        f"SELECT {_ORDER} FROM orders WHERE id = %(order_id)s FOR NO KEY UPDATE",
+        order_id=order_id,
+    )
+
+
 def find_order_id(tx, user_id, reference):
     """Return the id of the user's order that has the reference and is shown, or None."""
     return tx.value(

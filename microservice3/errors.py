@@ -1,6 +1,7 @@
 """What this service refuses, each a fact with a stable code."""
 
-from chassis.errors import Conflict, Problem, Unavailable
+from chassis.errors import Conflict, Problem
+from chassis.idempotency import RequestInProgress
 
 
 class OutOfStock(Conflict):
@@ -25,10 +26,13 @@ class ReferenceTaken(Conflict):
     code, title = "reference_taken", "Another order of this user has this reference"
 
 
-class ReferenceUnderWay(Unavailable):
-    """Whether the reference is taken is not decided: the order that has it may still be refused."""
+class ReferenceInProgress(RequestInProgress):
+    """Another order with the reference is being placed, and may still be refused.
 
-    title = "An order with this reference is just being placed"
+    So no `Idempotency-Key` keeps this answer, and a repeat gets the outcome.
+    """
+
+    code, title = "reference_in_progress", "An order with this reference is just being placed"
 
 
 class InvalidTransition(Conflict):

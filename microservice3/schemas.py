@@ -25,6 +25,7 @@ MOST_LINES = 1_000
 MOST_UNITS = 1_000_000
 MOST_POINTS = 1_000_000_000_000  # worth more than the largest order
 EXPANSIONS = ("user", "products")
+FIRST_MOMENT = datetime(1970, 1, 1, tzinfo=UTC)  # earlier dates are errors of a clock or a format
 
 
 class NewLine(Schema):
@@ -54,6 +55,8 @@ class NewOrder(Schema):
     def _lies_in_the_past(self, value, **_):
         if value > datetime.now(UTC):
             raise ValidationError("Must not lie in the future.")
+        if value < FIRST_MOMENT:
+            raise ValidationError("Must not be before 1970.")
 
 
 class LineView(Schema):

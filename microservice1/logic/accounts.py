@@ -88,7 +88,7 @@ def edit(
     with transaction() as tx, names_are_free():
         rates.count(tx, "edits", caller, service.current().settings.edits_per_minute)
         user = _lock(tx, caller, user_id, goes=changes.get("role") == "customer")
-        expected.check(user.version)
+        expected.check(user.version, user.updated_at)
         audit.record(tx, "user.changed", f"user/{user_id}")
         if password is not None:
             changes["pending_email"] = None  # a thief of the session may have entered it
@@ -105,7 +105,7 @@ def delete(caller, user_id, expected):
     check_may_see(caller, user_id)
     with transaction() as tx:
         user = _lock(tx, caller, user_id, goes=True)
-        expected.check(user.version)
+        expected.check(user.version, user.updated_at)
         sessions.end_all(tx, user_id)
         announce(tx, "user.deleted", database.delete_user(tx, user_id))
         audit.record(tx, "user.deleted", f"user/{user_id}")

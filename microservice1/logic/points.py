@@ -32,7 +32,7 @@ def promote(caller, user_id, expected):
     with transaction() as tx:
         user = present(database.lock_user(tx, user_id))
         recheck(tx, caller)
-        expected.check(user.version)
+        expected.check(user.version, user.updated_at)
         audit.record(tx, "status.computed", f"user/{user_id}")
         return _settle(tx, user, user.points, user.points_balance)
 

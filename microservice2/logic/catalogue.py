@@ -75,7 +75,7 @@ def edit_product(product_id, expected, **changes):
     """
     with transaction() as tx, _sku_is_free():
         product = present(database.lock_product(tx, product_id))
-        expected.check(product.version)
+        expected.check(product.version, product.updated_at)
         kept = {
             name: getattr(product, name)
             for name in ("sku", "name", "description", "category", "price")
@@ -91,7 +91,7 @@ def delete_product(product_id, expected):
     """
     with transaction() as tx:
         product = present(database.lock_product(tx, product_id))
-        expected.check(product.version)
+        expected.check(product.version, product.updated_at)
         database.delete_product(tx, product_id)
         audit.record(tx, "product.deleted", f"product/{product_id}")
     if product.has_image:

@@ -11,7 +11,7 @@ from microservice2 import database
 def put_image(product_id, expected, stream):
     """Give a product its image, or another one. Returns (product, the image's tag).
 
-    expected: a chassis.conditional.ExpectedFile. Raises NotFound, PreconditionFailed, NotAnImage or
+    expected: a chassis.conditional.Expected. Raises NotFound, PreconditionFailed, NotAnImage or
     StorageFailed; then the image that was there is there still.
     """
     store = image_store()
@@ -20,7 +20,7 @@ def put_image(product_id, expected, stream):
         expected.check(store.tag(product_id))
         product = database.update_image(tx, product_id, has_image=True)
         audit.record(tx, "image.replaced", f"product/{product_id}")
-        return product, store.put(product_id, image)
+        return product, store.put(product_id, image, product.version)
 
 
 def delete_image(product_id, expected):

@@ -21,7 +21,7 @@ def change_status(caller, order_id, status, expected):
     """
     with transaction() as tx:
         order = find_own(tx, caller, order_id)
-        expected.check(order.version)
+        expected.check(order.version, order.updated_at)
         if order.status == status:
             return described(order, saga.lines_of(tx, order))
     if status == "cancelled":
@@ -30,16 +30,17 @@ def change_status(caller, order_id, status, expected):
         raise InvalidTransition(f"Nobody can set an order to {status}")
     if not caller.is_admin:
         raise Forbidden(f"Only an administrator may set an order to {status}")
-    return _move_by_hand(order, status, expected)
+    return _move_by_hand(order_id, status, expected)
 
 
-def _move_by_hand(order, status, expected):
+def _move_by_hand(order_id, status, expected):
     with transaction() as tx:
-        moved = database.move_order(tx, order.id, [_BY_HAND[status]], status)
+        order = database.lock_order(tx, order_id)
+        expected.check(order.version, order.updated_at)
+        moved = database.move_order(tx, order_id, [_BY_HAND[status]], status)
         if moved is None:
-            return _already(tx, order.id, status, expected)
-        expected.check(moved.version - 1)
-        database.insert_change(tx, order.id, _BY_HAND[status], status)
+            return _already(tx, order, status)
+        database.insert_change(tx, order_id, _BY_HAND[status], status)
         audit.record(tx, f"order.{status}", saga.subject_of(order))
         lines = saga.lines_of(tx, moved)
         saga.publish(tx, f"order.{status}", moved, lines, saga.CUSTOMER_ONLY)
@@ -66,20 +67,13 @@ def _begin_to_cancel(caller, order, expected):
     """Return the order, cancelling, and the lease; or as it is by now, and None."""
     reason = f"Cancelled by {'the customer' if order.user_id == caller.user_id else 'the shop'}"
     with transaction() as tx:
-        while saga.way_back(order):
-            moved, lease = saga.turn_back(tx, order, reason)
-            if moved is not None:
-                expected.check(moved.version - 1)
-                return moved, lease
-            order = database.find_order(tx, order.id)  # it has gone on meanwhile
-            expected.check(order.version)
-        return order, None
+        order = database.lock_order(tx, order.id)
+        expected.check(order.version, order.updated_at)
+        return saga.turn_back(tx, order, reason) if saga.way_back(order) else (order, None)
 
 
-def _already(tx, order_id, status, expected):
-    """Somebody else was first: that is fine if they wanted the same. Raises InvalidTransition."""
-    order = database.find_order(tx, order_id)
-    expected.check(order.version)
+def _already(tx, order, status):
+    """Return the order if another request has brought it to that status. Else InvalidTransition."""
     if order.status != status:
         raise _invalid(order, status)
     return described(order, saga.lines_of(tx, order))

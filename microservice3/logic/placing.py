@@ -5,7 +5,7 @@ from chassis.database import Duplicate, transaction
 from chassis.errors import Forbidden
 from chassis.http import NeighbourUnavailable
 from microservice3 import clients, database
-from microservice3.errors import ReferenceTaken, ReferenceUnderWay, UserNotFound
+from microservice3.errors import ReferenceInProgress, ReferenceTaken, UserNotFound
 from microservice3.logic import saga
 from microservice3.logic.reading import described
 
@@ -80,7 +80,7 @@ def _accept(caller, *, user_id, items, redeem_points, reference, placed_at):
         with transaction() as tx:
             taken_by = database.find_order_id(tx, user_id, reference)
         if taken_by is None:
-            raise ReferenceUnderWay from None
+            raise ReferenceInProgress from None
         raise ReferenceTaken(order_id=taken_by) from None
 
 

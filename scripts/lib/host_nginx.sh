@@ -1,4 +1,5 @@
-# Debian's Nginx on a host: its configuration is nginx/conf.d and nginx/snippets, copied as they are.
+# Debian's Nginx on a host: its configuration is nginx/conf.d and nginx/snippets, copied as they are. Only
+# conf.d/cors.conf gets the origins that the settings of microservice1 name.
 # shellcheck shell=bash
 
 # Debian's figure, for each of Nginx's processes, and ours. A request that waits takes two, and refusals in an
@@ -56,5 +57,11 @@ nginx_files() { (cd "$CHECKOUT/nginx" && printf '%s\n' conf.d/*.conf snippets/*.
 
 # A kernel without IPv6 refuses to listen there.
 _nginx_file() {
-  if [[ -e /proc/net/if_inet6 ]]; then cat "$CHECKOUT/nginx/$1"; else sed '/listen \[::\]/d' "$CHECKOUT/nginx/$1"; fi
+  if [[ $1 == conf.d/cors.conf ]]; then
+    with_origins "$(setting_of microservice1 CORS_ORIGINS "")" <"$CHECKOUT/nginx/$1"
+  elif [[ -e /proc/net/if_inet6 ]]; then
+    cat "$CHECKOUT/nginx/$1"
+  else
+    sed '/listen \[::\]/d' "$CHECKOUT/nginx/$1"
+  fi
 }

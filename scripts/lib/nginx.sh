@@ -15,7 +15,11 @@ _render_nginx() {
   tar -C "$CHECKOUT/nginx" --exclude=./conf.d/service.conf --exclude=./tls -cf - . | as_run_user tar -C "$folder" --no-same-owner -xf -
   sed -e "s|@HTTP_PORT@|$HTTP_PORT|; s|@INTERNAL_PORT@|$INTERNAL_PORT|; s|@RUN@|$RUN|g; $also" "$CHECKOUT/nginx/embedded.conf" |
     as_run_user tee "$folder/nginx.conf" >/dev/null
+  with_origins "$(_origins)" <"$CHECKOUT/nginx/conf.d/cors.conf" | as_run_user tee "$folder/conf.d/cors.conf" >/dev/null
 }
+
+# as the services have it: scripts/up may be called again without the variable
+_origins() { as_run_user sed -n 's/^CORS_ORIGINS="\(.*\)"$/\1/p' "$VAR/env/microservice1.env"; }
 
 # configure_nginx: bring var/nginx up to date; succeeds only if something changed.
 configure_nginx() {

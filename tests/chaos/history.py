@@ -24,7 +24,7 @@ TIMEOUT_SECONDS = 10.0  # a client's; the stack promises an answer within it
 RENEWAL_SECONDS = 240.0  # a token lives for 600
 
 _UNDECIDED = frozenset({408, 425, 429})
-_UNDECIDED_CODES = frozenset({None, "no_route", "request_in_progress"})
+_UNDECIDED_CODES = frozenset({None, "no_route", "request_in_progress", "reference_in_progress"})
 
 
 @dataclass(frozen=True)

@@ -5,6 +5,7 @@ import contextlib
 import os
 import socket
 import time
+from itertools import count
 from pathlib import Path
 
 import pytest
@@ -68,7 +69,7 @@ def test_nginx_shows_an_image_by_itself(door, shop, name, data, content_type):
         assert shown.headers["x-content-type-options"] == "nosniff"
         assert shown.headers["content-security-policy"].startswith("default-src 'none'")
         assert shown.headers["x-request-id"]
-        assert "last-modified" in shown.headers
+        assert "last-modified" not in shown.headers
     assert door.ask("HEAD", IMAGE).headers["content-length"] == str(len(data))
     assert shop.requests == []
 
@@ -90,6 +91,59 @@ def test_an_image_is_not_sent_twice(door, shop):
     assert door.ask("GET", IMAGE, headers={"If-None-Match": '"0-0"'}).status == 200
     part = door.ask("GET", IMAGE, headers={"Range": "bytes=1-3", "If-Range": tag})
     assert (part.status, part.body) == (206, b"PNG")
+
+
+PAST, FUTURE = "Sat, 01 Jan 2000 00:00:00 GMT", "Fri, 01 Jan 2100 00:00:00 GMT"
+
+
+@pytest.mark.parametrize("method", ["GET", "HEAD"])
+def test_the_tag_of_an_image_decides_and_a_date_does_not(door, shop, tmp_path, method):
+    (tmp_path / "new").write_bytes(PNG)
+    tag = ImageStore(door.images).put(7, Received(tmp_path / "new", images.PNG), 3)
+
+    for status, headers in (
+        (200, {"If-Modified-Since": FUTURE}),
+        (200, {"If-Modified-Since": PAST}),
+        (200, {"If-Unmodified-Since": PAST}),
+        (304, {"If-None-Match": tag}),
+        (304, {"If-None-Match": f'"1-1", W/{tag}'}),
+        (304, {"If-None-Match": "*"}),
+        (304, {"If-None-Match": tag, "If-Modified-Since": PAST}),
+        (304, {"If-None-Match": tag, "If-Modified-Since": FUTURE}),
+        (304, {"If-Match": tag, "If-None-Match": tag, "If-Unmodified-Since": PAST}),
+        (200, {"If-None-Match": '"1-1"', "If-Modified-Since": FUTURE}),
+        (200, {"If-Match": tag}),
+        (200, {"If-Match": "*"}),
+        (412, {"If-Match": '"1-1"'}),
+        (412, {"If-Match": '"1-1"', "If-None-Match": tag}),
+    ):
+        answer = door.ask(method, IMAGE, headers=headers)
+        assert answer.status == status, headers
+        assert (answer.headers.get("etag") == tag) == (status < 400), headers
+        assert "last-modified" not in answer.headers
+    part = {"Range": "bytes=1-3"}
+    assert door.ask("GET", IMAGE, headers={**part, "If-Range": tag}).status == 206
+    assert door.ask("GET", IMAGE, headers={**part, "If-Range": FUTURE}).status == 200
+    assert tag == f'"3-{len(PNG):x}"'
+    assert shop.requests == []
+
+
+def test_errors_about_a_file_have_the_shape_of_all_errors(door):
+    keep(door, "7.png")
+
+    stale = door.ask("GET", IMAGE, headers={"If-Match": '"1-1"'})
+    beyond = door.ask("GET", IMAGE, headers={"Range": "bytes=1000000-"})
+
+    assert_problem(stale, 412, "precondition_failed")
+    assert_problem(beyond, 416, "range_not_satisfiable")
+
+
+@pytest.mark.parametrize("method", ["GET", "PUT", "DELETE"])
+def test_a_precondition_reaches_the_service_if_there_is_no_image(door, shop, method):
+    answer = door.ask(method, IMAGE, headers={"If-None-Match": "*"})
+
+    assert answer.json["parameters"]["PATH_INFO"] == IMAGE
+    assert answer.json["parameters"]["HTTP_IF_NONE_MATCH"] == "*"
 
 
 def test_the_service_is_asked_for_what_is_not_there(door, shop):
@@ -142,7 +196,7 @@ def test_a_link_is_not_followed(door, shop):
 
 
 def test_an_image_that_becomes_another_is_never_missing(door, shop, tmp_path):
-    store, stop = ImageStore(door.images), time.monotonic() + 3
+    store, stop, versions = ImageStore(door.images), time.monotonic() + 3, count(1)
     images_of = {images.PNG: PNG, images.JPEG: JPEG, images.WEBP: WEBP}
 
     def replace():
@@ -150,7 +204,7 @@ def test_an_image_that_becomes_another_is_never_missing(door, shop, tmp_path):
             for kind, data in images_of.items():
                 path = tmp_path / "new"
                 path.write_bytes(data)
-                store.put(7, Received(path, kind))
+                store.put(7, Received(path, kind), next(versions))
 
     def look():
         while time.monotonic() < stop:

@@ -21,6 +21,8 @@ from chassis import wire
 CONNECT_SECONDS = 3.05
 ANSWER_SECONDS = 10
 """The outermost deadline of the stack: everything behind it gives up earlier."""
+UNDECIDED = ("", "no_route", "reference_in_progress")
+"""Codes of refusals that are not final: an error page, a lost route, a try that still runs."""
 PATIENCE_SECONDS = 60
 PATIENCE_AT_FIRST_SECONDS = 3
 LONGEST_PAUSE_SECONDS = 5
@@ -218,7 +220,7 @@ def interpret(response: requests.Response) -> Answer | Unknown:
 
     if answer.ok:
         return answer
-    if 400 <= answer.status < 500 and answer.status != 429 and answer.code not in ("", "no_route"):
+    if 400 <= answer.status < 500 and answer.status != 429 and answer.code not in UNDECIDED:
         return answer
     return Unknown(f"{answer.status} {answer.code}".rstrip(), int(wait) if wait.isdigit() else 0)
 

@@ -73,6 +73,20 @@ def test_a_refusal_of_a_signed_in_caller_is_stored(anonymous, admin, rows):
     assert answers[1].headers["Idempotency-Replayed"] == "true"
 
 
+def test_the_addresses_of_one_network_have_one_set_of_keys(app):
+    """A client with IPv6 changes its address within a /64 at any time."""
+    places = ("2001:db8:1:2::1", "2001:db8:1:2:ffff::9", "2001:db8:1:3::1")
+    body = {"username": "ada", "email": "ada@example.com"}
+
+    answers = [
+        testing.Client(app, address=place).post("/users", json=body, headers=KEY)
+        for place in places
+    ]
+
+    assert [answer.status_code for answer in answers] == [201, 201, 409]
+    assert answers[1].headers["Idempotency-Replayed"] == "true"
+
+
 def test_the_keys_of_two_addresses_are_two(app):
     """Two strangers may choose the same key; neither may see the other's answer."""
 

@@ -1,4 +1,5 @@
 import io
+import os
 import time
 from concurrent.futures import ThreadPoolExecutor
 from functools import partial
@@ -70,7 +71,9 @@ def assert_problem(answer, status, code):
     [(PNG, "1.png"), (JPEG, "1.jpg"), (WEBP, "1.webp")],
     ids=["png", "jpg", "webp"],
 )
-@pytest.mark.parametrize("declared", ["image/png", "application/octet-stream", None])
+@pytest.mark.parametrize(
+    "declared", ["image/png", "image/jpg", "image/pjpeg", "application/octet-stream", None]
+)
 def test_an_image_is_kept_as_what_it_is(admin, lamp, files, data, name, declared):
     answer = put(admin, lamp, data, declared)
 
@@ -107,8 +110,8 @@ def test_another_image_takes_the_place_of_the_first_whatever_it_is(admin, lamp, 
     ("data", "content_type", "status", "code"),
     [
         (b"", "image/png", 422, "not_an_image"),
-        (PNG[:-1], "image/png", 422, "not_an_image"),
-        (JPEG + b"<?php", "image/jpeg", 422, "not_an_image"),
+        (PNG[:40], "image/png", 422, "not_an_image"),
+        (JPEG[:-1], "image/jpeg", 422, "not_an_image"),
         (b"<script>alert(1)</script>", "image/webp", 422, "not_an_image"),
         (b"<svg/>", "image/svg+xml", 415, "unsupported_media_type"),
         (PNG, "text/html", 415, "unsupported_media_type"),
@@ -127,6 +130,16 @@ def test_what_is_refused_leaves_nothing_behind(
     assert_problem(put(admin, lamp, data, content_type), status, code)
     assert files() == {"1.webp": WEBP}
     assert shown(admin, lamp)["version"] == lamp.version + 1
+
+
+@pytest.mark.parametrize("image", [PNG, JPEG, WEBP], ids=["png", "jpg", "webp"])
+@pytest.mark.parametrize("tail", [b"<?php", bytes(4096), JPEG], ids=["script", "zeros", "picture"])
+def test_nothing_behind_an_image_is_stored(admin, lamp, files, image, tail):
+    answer = put(admin, lamp, image + tail)
+
+    assert answer.status_code == 200
+    assert list(files().values()) == [image]
+    assert answer.headers["ETag"] == f'"{answer.json["version"]:x}-{len(image):x}"'
 
 
 def test_75_megabytes_are_taken_and_a_byte_more_is_too_large(admin, lamp, files):
@@ -256,6 +269,21 @@ def test_no_two_images_of_a_product_have_one_tag(admin, lamp):
     assert len(tags) == 10
 
 
+def test_an_image_whose_commit_failed_shares_its_tag_with_no_other(admin, lamp, rows):
+    first = put(admin, lamp).headers["ETag"]
+    rows("UPDATE products SET version = version - 1")  # as if it had never been committed
+
+    assert put(admin, lamp).headers["ETag"] != first
+
+
+def test_an_image_of_an_earlier_release_is_followed_by_versions(admin, lamp, images_dir):
+    put(admin, lamp)
+    os.utime(images_dir / "1.png", (1_760_000_000, 1_760_000_000))
+
+    second = put(admin, lamp)
+    assert second.headers["ETag"].startswith(f'"{second.json["version"]:x}-')
+
+
 # ---- several at once, and crashes
 
 
@@ -332,6 +360,8 @@ def test_nginx_can_ask_before_it_takes_the_body(app, admin, customer, anonymous,
     for client, status, code in ((customer, 403, "forbidden"), (anonymous, 401, "unauthenticated")):
         answer = ask(client)
         assert (answer.status_code, answer.headers["Quartet-Problem"]) == (status, code)
+    # what the upload itself is told, Nginx cannot tell
+    assert ask(admin, f"/products/{lamp.id}/image?colour=red").status_code == 204
     assert files() == {}
     assert "Quartet-Problem" not in put(anonymous, lamp).headers
 

@@ -81,6 +81,37 @@ def test_a_refused_order_does_not_take_its_reference(customer, place, a_product)
     assert place(customer, (lamp, 1), reference="PO-1").status_code == 201
 
 
+@pytest.mark.parametrize("key", [{}, {"Idempotency-Key": "k-2"}])
+def test_the_second_of_two_orders_with_a_reference_at_once_is_a_conflict(
+    customer, place, a_product, rows, key
+):
+    """As long as the first may still be refused, the answer to the second is not final."""
+    lamp = a_product()
+    first = place(customer, (lamp, 1), reference="PO-1").json
+    rows("UPDATE orders SET shown = false, state = 'pending'")  # as while Products is asked
+    body = {"items": [{"product_id": lamp.id, "quantity": 1}], "reference": "PO-1"}
+
+    second = customer.post("/orders", json=body, headers=key)
+    rows("UPDATE orders SET shown = true, state = 'confirmed'")
+    third = customer.post("/orders", json=body, headers=key)
+
+    assert (second.status_code, second.json["code"]) == (409, "reference_in_progress")
+    assert (third.status_code, third.json["code"]) == (409, "reference_taken")
+    assert third.json["order_id"] == first["id"]
+
+
+@pytest.mark.parametrize("moment", ["1969-12-31T23:59:59.999Z", "0001-01-01T00:00:00Z"])
+def test_an_order_was_not_placed_before_1970(admin, place, a_product, moment):
+    lamp = a_product()
+
+    refused = place(admin, (lamp, 1), placed_at=moment)
+
+    assert refused.status_code == 422
+    assert refused.json["errors"]["json"]["placed_at"] == ["Must not be before 1970."]
+    taken = place(admin, (lamp, 1), placed_at="1970-01-01T00:00:00.0000001Z")
+    assert (taken.status_code, taken.json["placed_at"]) == (201, "1970-01-01T00:00:00Z")
+
+
 def test_a_reference_is_unique_for_a_user(customer, other_customer, place, a_product):
     lamp = a_product()
     first = place(customer, (lamp, 1), reference="PO-1").json

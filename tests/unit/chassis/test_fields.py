@@ -52,10 +52,20 @@ def test_a_whole_number_in_a_body_is_an_integer_in_range(value):
         load(count=value)
 
 
-@pytest.mark.parametrize("value", ["", " 1", "1 ", "+1", "1_0", "١", "1.0", "0x1", "-1", "1e3"])
+@pytest.mark.parametrize("value", [" 1", "1 ", "+1", "1_0", "١", "1.0", "0x1", "-1", "1e3"])
 def test_a_whole_number_in_a_query_is_decimal_digits(value):
     with pytest.raises(ValidationError):
         ListQuery().load({"page": value})
+
+
+@pytest.mark.parametrize("name", ["page", "limit"])
+def test_a_parameter_without_a_value_counts_as_absent(name):
+    assert ListQuery().load({name: ""}) == ListQuery().load({})
+
+
+def test_an_unknown_parameter_without_a_value_stays_unknown():
+    with pytest.raises(ValidationError, match="Unknown field"):
+        ListQuery().load({"colour": ""})
 
 
 @pytest.mark.parametrize("value", ["", "x" * 11, "a\0", "\ud800", 1, None, ["a"]])
@@ -75,6 +85,10 @@ def test_a_text_is_storable_and_within_its_length(value):
         "2026-01-31T25:30:00Z",
         "0001-01-01T00:00:00+14:00",
         "2026-W05-6T09:30:00Z",
+        "2026-01-31T09:30:00.Z",
+        "2026-01-31T09:30:001Z",
+        "2026-01-31T09:30:60Z",
+        "2026-01-31T23:59:61Z",
         "٢026-01-31T09:30:00Z",
         1767225600,
     ],
@@ -82,6 +96,21 @@ def test_a_text_is_storable_and_within_its_length(value):
 def test_a_moment_is_written_out_with_its_offset(value):
     with pytest.raises(ValidationError):
         load(at=value)
+
+
+@pytest.mark.parametrize(
+    ("given", "kept"),
+    [
+        ("2026-01-31T09:30:00.1234567Z", "2026-01-31T09:30:00.123456+00:00"),
+        ("2026-01-31T09:30:00.9999999999999+01:00", "2026-01-31T08:30:00.999999+00:00"),
+        ("2026-01-31T09:30:00." + "0" * 1000 + "Z", "2026-01-31T09:30:00+00:00"),
+        ("2026-01-31t09:30:00.5z", "2026-01-31T09:30:00.500000+00:00"),
+        ("2016-12-31T23:59:60Z", "2017-01-01T00:00:00+00:00"),
+        ("2016-12-31T15:59:60.25-08:00", "2017-01-01T00:00:00.250000+00:00"),
+    ],
+)
+def test_a_moment_takes_all_of_rfc_3339_and_is_cut_to_microseconds(given, kept):
+    assert load(at=given)["at"].isoformat() == kept
 
 
 def test_a_moment_is_kept_in_utc():
