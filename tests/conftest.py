@@ -14,6 +14,7 @@ from hypothesis import settings
 from chassis import testing
 from chassis.guard import guards
 from chassis.settings import with_role
+from tests.browser import browser, new_page, page  # noqa: F401 - fixtures
 from tests.stack import (  # noqa: F401 - fixtures: one stack for all tests
     _fresh_admin_token,
     admin_token,
