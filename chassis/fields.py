@@ -31,7 +31,13 @@ _INSTANT = re.compile(
 
 
 class Schema(ma.Schema):
-    """What is unknown is refused, and fields come out in the order in which they are declared."""
+    """What is unknown is refused, and fields come out in the order in which they are declared.
+
+    `samples` are whole bodies for "Try it out", {name: body}. The caller that the name says may
+    send the body as it is. Without samples the document shows the example of every field.
+    """
+
+    samples = {}
 
     class Meta:
         unknown = ma.RAISE

@@ -30,6 +30,7 @@ _PIECE_BYTES = 256 * 1024
 
 class StorageFailed(Unavailable):
     title = "The image cannot be stored at the moment"
+    advice = "Wait for as many seconds as `Retry-After` says, then send the image again."
 
 
 @dataclass(frozen=True, slots=True)

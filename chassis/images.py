@@ -51,6 +51,7 @@ KINDS = (PNG, JPEG, WEBP)
 
 class NotAnImage(Problem):
     status, code, title = 422, "not_an_image", "This is no image that can be taken"
+    advice = "Send a whole PNG, JPEG or WebP. `detail` says what is wrong with this one."
 
 
 def recognise(file):

@@ -29,7 +29,18 @@ MOST_WORDS = 8
 SORTS = ("price_asc", "price_desc", "name", "newest", "popular")
 
 
+_LAMP = {
+    "sku": "LAMP-1",
+    "name": "Desk lamp",
+    "description": "Warm white, dimmable",
+    "category": "Lighting",
+    "price": 29.90,
+}
+
+
 class ProductFields(Schema):
+    samples = {"administrator": _LAMP}
+
     sku = Text("The shop's own code; upper and lower case differ", "LAMP-1", max=64, required=True)
     name = Text("What customers see", "Desk lamp", max=200, required=True)
     description = Text("More about it", "Warm white, dimmable", min=0, max=10_000, load_default="")
@@ -38,10 +49,14 @@ class ProductFields(Schema):
 
 
 class NewProduct(ProductFields):
+    samples = {"administrator": {**_LAMP, "stock": 100}}
+
     stock = Whole("How many there are to begin with", 100, min=0, max=MOST_UNITS, required=True)
 
 
 class ProductChange(Change):
+    samples = {"administrator": {"price": 24.90}}
+
     sku = Text("The shop's own code; upper and lower case differ", "LAMP-1", max=64)
     name = Text("What customers see", "Desk lamp", max=200)
     description = Text("More about it", "Warm white, dimmable", min=0, max=10_000)
@@ -121,6 +136,8 @@ class ProductIdsQuery(Query):
 
 
 class StockChange(Schema):
+    samples = {"administrator": {"delta": 50, "reason": "Delivery"}}
+
     delta = Whole(
         "How many came, or with a minus went; not 0",
         50,
