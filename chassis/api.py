@@ -150,9 +150,8 @@ class Api(SmorestApi):
     def document(self):
         document = self.spec.to_dict()
         kinds = openapi.complete(document)
-        document["info"]["description"] += _GUIDE.read_text().replace(
-            "{catalogue}", openapi.catalogue(kinds)
-        )
+        guide = openapi.unwrapped(_GUIDE.read_text())
+        document["info"]["description"] += guide.replace("{catalogue}", openapi.catalogue(kinds))
         return document
 
     @auth.public

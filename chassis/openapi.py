@@ -6,6 +6,8 @@ parameters and its body are added here. flask-smorest makes the rest of a docume
 finishes it.
 """
 
+import re
+
 from chassis import idempotency, wire
 from chassis.errors import (
     Forbidden,
@@ -38,6 +40,7 @@ _WITH_KEY = (
 )
 
 _NOTES = "x-quartet"
+_TO_KEEP = ("|", "<", "```")  # how tables, HTML and code begin
 _REQUEST_ID = "3f2a9c0de1b24c6f"
 _ABSENT_ID = 1_000_000_000  # a first click on DELETE must not delete anything
 _WORDS = {
@@ -82,11 +85,10 @@ def complete(document):
             kinds = [*notes["raises"], *_implied(operation, in_path, notes)]
             _describe(operation, notes["who"], kinds)
             named.update(dict.fromkeys(kinds))
-    shared = document["components"]["responses"]
-    document["components"]["responses"] = {
-        "NOT_MODIFIED": shared["NOT_MODIFIED"],
-        "DEFAULT_ERROR": _answer(EVERYWHERE, "What any operation may answer."),
-    }
+    shared = document["components"].setdefault("responses", {})
+    shared["DEFAULT_ERROR"] = _answer(EVERYWHERE, "What any operation may answer.")
+    for unused in shared.keys() - {"DEFAULT_ERROR", "NOT_MODIFIED"}:
+        del shared[unused]
     return list(named)
 
 
@@ -107,6 +109,17 @@ def catalogue(kinds):
     return "\n".join(["| status | code | meaning, and what to do |", "|---|---|---|", *lines])
 
 
+def unwrapped(markdown):
+    """Return Markdown with one line for each paragraph and each entry of a list.
+
+    Swagger UI breaks a line wherever the text does.
+    """
+    return "\n\n".join(
+        block if block.startswith(_TO_KEEP) else re.sub(r"\n(?!- ) *", " ", block)
+        for block in markdown.split("\n\n")
+    )
+
+
 def _in_path(parameter, method):
     if "example" in parameter:
         return parameter
@@ -125,7 +138,8 @@ def _without_sample(parameter):
     kept, schema = dict(parameter), dict(parameter["schema"])
     example = schema.pop("example", kept.pop("example", ""))
     if example != "":
-        kept["description"] += f". Example: `{wire.dumps(example).decode().strip('"')}`"
+        shown = example if isinstance(example, str) else wire.dumps(example).decode()
+        kept["description"] = f"{kept['description'].rstrip('.')}. Example: `{shown}`"
     return {**kept, "schema": schema}
 
 
@@ -167,7 +181,7 @@ def _describe(operation, who, kinds):
     )
     operation["description"] = "\n\n".join(
         (
-            operation["description"],
+            unwrapped(operation["description"]),
             f"**Who may call it:** {', and '.join(_WORDS[word] for word in who)}.",
             f"**Errors:** {named}. The answers below say what each means, and what to do then.",
         )

@@ -321,8 +321,8 @@ def sign_in(body):
 def refresh_session(body):
     """Get new tokens for a refresh token
 
-    The given refresh token works 10 s longer, because the answer may be lost. One that is used later
-    than that was stolen, or its successor was, so the session ends.
+    The given refresh token works 10 s longer, because the answer may be lost. If it is used later,
+    it or its successor was stolen, so the session ends.
     """
     return sessions.refresh(**body), NO_STORE
 

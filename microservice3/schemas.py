@@ -42,7 +42,7 @@ class NewOrder(Schema):
         },
         "administrator": {
             "items": [{"product_id": 1, "quantity": 2, "unit_price": 24.90}],
-            "user_id": 7,
+            "user_id": 1,
             "placed_at": "2026-01-31T09:30:00Z",
         },
     }
