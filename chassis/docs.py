@@ -44,9 +44,27 @@ _START = """SwaggerUIBundle({
 });
 """
 
+# A bar with the way back, no column that is always empty, and on a phone one column instead of two.
 _OWN = """body { margin: 0 }
 nav { padding: 10px 20px; background: #1b1b1b; font: 14px sans-serif }
 nav a { color: #fff }
+.swagger-ui .info { margin: 30px 0 }
+.swagger-ui .info summary { padding: 4px 0; cursor: pointer }
+.swagger-ui .response-col_links { display: none }
+
+@media (max-width: 640px) {
+  .swagger-ui .wrapper { padding: 0 10px }
+  .swagger-ui .info .title { font-size: 26px }
+  .swagger-ui .info thead { display: none }
+  .swagger-ui .info tr { display: block; margin: 10px 0 }
+  .swagger-ui .info tbody tr td { display: block; padding: 0 }
+  .swagger-ui .filter .operation-filter-input { max-width: none; box-sizing: border-box }
+  .swagger-ui .opblock-body table > thead { display: none }
+  .swagger-ui .opblock-body table, .swagger-ui .opblock-body tbody,
+  .swagger-ui .opblock-body tr, .swagger-ui .opblock-body td { display: block; width: auto }
+  .swagger-ui .opblock-body td { min-width: 0; padding: 4px 0 }
+  .swagger-ui .opblock-body select { max-width: 100% }
+}
 """
 
 
