@@ -1,6 +1,6 @@
 """`GET /docs`: Swagger UI from the files of a package, no other host involved.
 
-`/internal/docs` shows the internal routes, on the internal listener only, as them.
+`/internal/docs` shows the internal routes. Both exist on the internal listener only.
 """
 
 from pathlib import Path

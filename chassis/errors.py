@@ -31,7 +31,7 @@ class Problem(Exception):
 
 
 class MalformedRequest(Problem):
-    """What is no HTTP, or no UTF-8. The server or the framework notices it and answers."""
+    """The request is no HTTP, or no UTF-8. The web server or the framework answers it."""
 
     status, code, title = 400, "malformed_request", "Bad Request"
     advice = "Correct the client: it sends something that is not HTTP, or not UTF-8."
@@ -59,7 +59,7 @@ class Forbidden(Problem):
 
 class NotFound(Problem):
     status, code, title = 404, "not_found", "There is no such thing, or it is not yours"
-    advice = "Check the address. A customer gets the same answer for what belongs to other users."
+    advice = "Check the address. A customer gets the same answer for resources of other users."
 
 
 def present(found):
@@ -85,7 +85,7 @@ class PreconditionFailed(Problem):
 
 
 class TooLarge(Problem):
-    """A body beyond the limit. The server or the framework notices it and answers."""
+    """The body is beyond the limit. The web server or the framework answers it."""
 
     status, code, title = 413, "too_large", "Content Too Large"
     advice = "Send a smaller body."

@@ -31,7 +31,14 @@ from chassis.settings import SERVICES
 
 PROBLEM = "application/problem+json"
 
-EVERYWHERE = (MalformedRequest, TooLarge, TooManyRequests, Problem, Unavailable)
+EVERYWHERE = (
+    MalformedRequest,
+    TooLarge,
+    UnsupportedMedia,
+    TooManyRequests,
+    Problem,
+    Unavailable,
+)
 _WITH_KEY = (
     idempotency.BadIdempotencyKey,
     idempotency.RequestInProgress,
@@ -86,7 +93,7 @@ def complete(document):
             _describe(operation, notes["who"], kinds)
             named.update(dict.fromkeys(kinds))
     shared = document["components"].setdefault("responses", {})
-    shared["DEFAULT_ERROR"] = _answer(EVERYWHERE, "What any operation may answer.")
+    shared["DEFAULT_ERROR"] = _answer(EVERYWHERE, "Errors of any operation.")
     for unused in shared.keys() - {"DEFAULT_ERROR", "NOT_MODIFIED"}:
         del shared[unused]
     return list(named)
@@ -183,7 +190,7 @@ def _describe(operation, who, kinds):
         (
             unwrapped(operation["description"]),
             f"**Who may call it:** {', and '.join(_WORDS[word] for word in who)}.",
-            f"**Errors:** {named}. The answers below say what each means, and what to do then.",
+            f"**Errors:** {named}. Each code has its meaning, its advice and its body below.",
         )
     )
 
