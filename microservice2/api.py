@@ -228,7 +228,7 @@ def list_categories():
 def list_products_by_id(query):
     """List these products, as many of them as exist
 
-    Numbers without a product are left out.
+    Numbers without a product are left out, and the order of the answer is by number.
     """
     return catalogue.list_products_by_id(query["ids"])
 
