@@ -24,7 +24,7 @@ _PAGE = """<!doctype html>
   <link rel="icon" type="image/png" href="docs/favicon-32x32.png">
 </head>
 <body>
-  <nav><a href="/">Quartet: all documents</a></nav>
+  <nav><a href="{home}">Quartet: other documents</a></nav>
   <div id="swagger-ui"></div>
   <script src="docs/swagger-ui-bundle.js"></script>
   <script src="docs/start.js"></script>
@@ -70,17 +70,17 @@ nav a { color: #fff }
 
 def init_app(app, *, title):
     """Serve both pages and the files they need."""
-    for name, path in (("docs", ""), ("internal_docs", "/internal")):
-        app.register_blueprint(_pages(name, f"{path}/docs", title))
+    app.register_blueprint(_pages("docs", "/docs", title, home="/"))
+    app.register_blueprint(_pages("internal_docs", "/internal/docs", title, home="../docs"))
 
 
-def _pages(name, path, title):
+def _pages(name, path, title, *, home):
     docs = flask.Blueprint(name, __name__, url_prefix=path)
 
     @docs.get("")
     @public
     def page():
-        answer = flask.make_response(_PAGE.format(title=title))
+        answer = flask.make_response(_PAGE.format(title=title, home=home))
         answer.headers["Content-Security-Policy"] = _POLICY
         return answer
 
