@@ -3,6 +3,9 @@
 Services take their `Blueprint` from here.
 """
 
+from functools import cached_property
+from pathlib import Path
+
 import flask
 from flask.json.provider import JSONProvider
 from flask_smorest import Api as SmorestApi
@@ -13,16 +16,18 @@ from webargs.flaskparser import FlaskParser
 from werkzeug.exceptions import BadRequest, UnsupportedMediaType
 from werkzeug.routing import IntegerConverter
 
-from chassis import conditional, wire
-from chassis.errors import Invalid, NotFound, Problem
+from chassis import auth, conditional, openapi, wire
+from chassis.errors import Invalid, MalformedJsonProblem, NotFound
 from chassis.fields import LARGEST_ID, ListQuery, Schema, Text, Whole
 from chassis.idempotent_routes import idempotent, takes_key
+from chassis.openapi import PROBLEM
 from chassis.problems import from_http_exception
 from chassis.version import VERSION
 
-PROBLEM = "application/problem+json"
 MERGE_PATCH = "application/merge-patch+json"  # what every PATCH is: RFC 7396
 JSON_PATCH = "application/json-patch+json"  # a list of steps instead of a resource: RFC 6902
+_GUIDE = Path(__file__).with_name("guide.md")
+_INTERNAL = "/internal"
 
 _PAGING_HEADERS = {
     "X-Pagination": {
@@ -51,8 +56,15 @@ class Unsupported(UnsupportedMediaType):
         return super().get_headers(*arguments, **options) + self._headers
 
 
-class MalformedJsonProblem(Problem):
-    status, code, title = 400, "malformed_json", "The body is not valid JSON"
+_BEARER = {
+    "type": "http",
+    "scheme": "bearer",
+    "bearerFormat": "JWT",
+    "description": "An access token, without the word `Bearer`. Sign in with `POST /tokens` of the "
+    "[users service](/api/service1/docs) and take `access_token` from the answer. In a checkout, "
+    "`scripts/token` prints one of an administrator, and `scripts/token NAME` one of a user. "
+    "A token is valid for 10 minutes; then come 401s with the code `token_expired`.",
+}
 
 
 class Parser(FlaskParser):
@@ -113,6 +125,7 @@ class Blueprint(SmorestBlueprint):
     def __init__(self, *arguments, **options):
         super().__init__(*arguments, **options)
         self._prepare_doc_cbks += [conditional.document, _document_paging, _document_merge_patch]
+        self._prepare_doc_cbks += [openapi.note]
 
     def add_url_rule(self, rule, endpoint=None, view_func=None, *arguments, **options):
         if takes_key(f"{self.url_prefix or ''}{rule}", view_func, options.get("methods", ())):
@@ -120,19 +133,48 @@ class Blueprint(SmorestBlueprint):
         super().add_url_rule(rule, endpoint, view_func, *arguments, **options)
 
     def arguments(self, schema, **options):
-        """As flask-smorest has it, but the schema is made once and not for each request."""
-        return super().arguments(schema() if isinstance(schema, type) else schema, **options)
+        """As flask-smorest has it, but the schema is made once and not for each request.
 
-    def alt_response(self, status_code, *arguments, **options):
-        if status_code >= 400:
-            options.update(schema=ProblemView, content_type=PROBLEM)
-        return super().alt_response(status_code, *arguments, **options)
+        The samples of a schema (chassis.fields.Schema) are the examples of the body.
+        """
+        schema = schema() if isinstance(schema, type) else schema
+        if schema.samples:
+            options["examples"] = {name: {"value": body} for name, body in schema.samples.items()}
+        return super().arguments(schema, **options)
+
+    @staticmethod
+    def raises(*kinds):
+        """Document the route's own errors: classes of chassis.errors.Problem.
+
+        What follows from its guard, its parameters and its body need not be named.
+        """
+
+        def mark(view):
+            view._apidoc = {**getattr(view, "_apidoc", {}), "raises": kinds}
+            return view
+
+        return mark
 
 
 class Api(SmorestApi):
-    """One error shape, in the answers and in OpenAPI."""
+    """One error shape, in the answers and in OpenAPI.
+
+    `document` is the finished document, which `GET /openapi.json` answers.
+    """
 
     ERROR_SCHEMA = ProblemView
+
+    @cached_property
+    def document(self):
+        document = self.spec.to_dict()
+        kinds = openapi.complete(document)
+        guide = openapi.unwrapped(_GUIDE.read_text())
+        document["info"]["description"] += guide.replace("{catalogue}", openapi.catalogue(kinds))
+        return document
+
+    @auth.public
+    def _openapi_json(self):
+        return flask.jsonify(self.document)
 
     def _register_responses(self):
         """As flask-smorest does it, which gives errors the content type of all other answers."""
@@ -165,31 +207,44 @@ class Json(JSONProvider):
 
 
 def init_app(app, *, title, description, prefix):
-    """Set up JSON, `/openapi.json`, and the checks that hold for every route. Returns the Api."""
+    """Set up JSON, the documents, and the checks that hold for every route.
+
+    Internal routes have a document of their own, `/internal/openapi.json`, which like them is
+    hidden from the public listener. Returns a function that registers a Blueprint in its document.
+    """
     app.json = Json(app)
     app.url_map.converters["int"] = Number
-    app.config.update(
-        API_TITLE=title,
-        API_VERSION=VERSION,
-        OPENAPI_VERSION="3.0.3",
-        OPENAPI_URL_PREFIX="/",
-        OPENAPI_JSON_PATH="openapi.json",
-        API_SPEC_OPTIONS={
-            "info": {"description": description},
-            "servers": [{"url": prefix}],
-            "components": {
-                "securitySchemes": {
-                    "bearer": {"type": "http", "scheme": "bearer", "bearerFormat": "JWT"}
-                }
-            },
-        },
-    )
+    public = _document_at(app, "", title, description, prefix)
+    internal = _document_at(app, _INTERNAL, f"{title}, internal routes", description, prefix)
     app.before_request(_refuse_encoded_body)
     app.before_request(_refuse_unreadable_query)
     app.before_request(_refuse_undeclared_parameters)
     app.before_request(_refuse_impossible_ids)
     app.after_request(_name_no_type_of_nothing)
-    return Api(app)
+
+    def register(blueprint):
+        is_internal = (blueprint.url_prefix or "").startswith(_INTERNAL)
+        (internal if is_internal else public).register_blueprint(blueprint)
+
+    return register
+
+
+def _document_at(app, path, title, description, prefix):
+    config = {
+        "API_TITLE": title,
+        "API_VERSION": VERSION,
+        "OPENAPI_VERSION": "3.0.3",
+        "OPENAPI_URL_PREFIX": path or "/",
+        "OPENAPI_JSON_PATH": "openapi.json",
+        "API_SPEC_OPTIONS": {
+            "info": {"description": description},
+            "servers": [{"url": prefix}],
+            "components": {"securitySchemes": {"bearer": _BEARER}},
+        },
+    }
+    name = path.strip("/").upper()
+    app.config.update({f"{name}_{key}" if name else key: value for key, value in config.items()})
+    return Api(app, config_prefix=name)
 
 
 def _document_paging(doc, info, **_):
@@ -236,8 +291,8 @@ def _refuse_unreadable_query():
 def _refuse_undeclared_parameters():
     """A route without a query schema takes no parameters; the others check their own."""
     view = flask.current_app.view_functions.get(flask.request.endpoint)
-    documented = getattr(view, "_apidoc", None)
-    if documented is None or not flask.request.args:
+    documented = getattr(view, "_apidoc", {})
+    if "response" not in documented or not flask.request.args:
         return
     declared = documented.get("arguments", {}).get("parameters", [])
     if not any(parameter["in"] == "query" for parameter in declared):

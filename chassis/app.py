@@ -25,7 +25,7 @@ MAX_BODY_BYTES = 1_000_000
 MAX_INTERNAL_BODY_BYTES = 8_000_000
 
 _METHODS = frozenset({"GET", "HEAD", "POST", "PUT", "PATCH", "DELETE", "OPTIONS"})
-_OPEN = frozenset({"prometheus_metrics", "api-docs.openapi_json"})
+_OPEN = frozenset({"prometheus_metrics"})
 
 
 def create_service(name, *, title, description, blueprints, service=None, recheck_caller=None):
@@ -49,13 +49,13 @@ def create_service(name, *, title, description, blueprints, service=None, rechec
     auth.init_app(app, recheck_caller)
     app.before_request(_bound_the_body)
     uploads.init_app(app)
-    documented = api.init_app(
+    register = api.init_app(
         app, title=title, description=description, prefix=service.settings.prefix
     )
     docs.init_app(app, title=title)
     own = (dead_letters.dead_letters, audit_endpoint.audit_log, health.health)
     for blueprint in (*blueprints, *own):
-        documented.register_blueprint(blueprint)
+        register(blueprint)
     app.wsgi_app = Shedder(_WithService(app.wsgi_app, service))
     _refuse_unguarded(app)
     return app
@@ -88,6 +88,5 @@ def _bound_the_body():
 
 
 def _refuse_unguarded(app):
-    exempt = {endpoint for endpoint in app.view_functions if endpoint.startswith("docs.")} | _OPEN
-    if unguarded := auth.unguarded_routes(app, exempt):
+    if unguarded := auth.unguarded_routes(app, _OPEN):
         raise RuntimeError(f"say who may call {', '.join(unguarded)}: @allow(...) or @callers(...)")

@@ -44,7 +44,11 @@ class AuditEntryView(Schema):
 @audit_log.arguments(AuditQuery, location="query")
 @audit_log.response(200, AuditEntryView(many=True))
 def list_audit_entries(query):
-    """List what administrators and services have written, newest first"""
+    """List what administrators and services have written, newest first
+
+    Shows who changed what, and by which request. Sign-ins of administrators are listed as well.
+    Entries cannot be changed.
+    """
     return paged(_found(**query))
 
 

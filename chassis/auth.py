@@ -34,18 +34,19 @@ def allow(*who):
             return _calls_internally(identity, who)
         return "user" in who or ("admin" in who and identity.is_admin)
 
-    return _guarded(permits, open_to_all="anyone" in who)
+    return _guarded(permits, who)
 
 
 def public(view):
     """Let everybody in, whatever token they send."""
     view._check = _let_in
+    _document(view, who=("anyone",))
     return view
 
 
 def callers(*services):
     """Let in the named services, through the internal listener only; elsewhere it is no route."""
-    return _guarded(lambda identity: _calls_internally(identity, services), open_to_all=False)
+    return _guarded(lambda identity: _calls_internally(identity, services), services)
 
 
 def identity():
@@ -96,7 +97,10 @@ def _hide_internal():
         raise NoRoute
 
 
-def _guarded(permits, open_to_all):
+def _guarded(permits, who):
+    open_to_all = "anyone" in who
+    security = [{}, {"bearer": []}] if open_to_all else [{"bearer": []}]
+
     def check_caller():
         caller = _identify()
         if not open_to_all:
@@ -112,8 +116,7 @@ def _guarded(permits, open_to_all):
             return view(*args, **kwargs)
 
         guarded._check = check_caller
-        if not open_to_all:
-            _document_security(guarded)
+        _document(guarded, who=who, security=security)
         return guarded
 
     return decorate
@@ -144,9 +147,6 @@ def _identify():
     return g.identity
 
 
-def _document_security(view):
-    docs = view.__dict__.setdefault("_apidoc", {})
-    view._apidoc = {
-        **docs,
-        "manual_doc": {**docs.get("manual_doc", {}), "security": [{"bearer": []}]},
-    }
+def _document(view, **facts):
+    """Note what the documents tell of a view: see chassis.openapi."""
+    view._apidoc = {**getattr(view, "_apidoc", {}), **facts}

@@ -18,7 +18,10 @@ from chassis.resources import paged
 log = logging.getLogger(__name__)
 
 dead_letters = Blueprint(
-    "dead_letters", __name__, url_prefix="/dead-letters", description="What was refused for good"
+    "dead letters",
+    __name__,
+    url_prefix="/dead-letters",
+    description="Messages to other services that were refused for good",
 )
 
 
@@ -56,7 +59,10 @@ class WholeLetterView(DeadLetterView):
 @dead_letters.arguments(ListQuery, location="query")
 @dead_letters.response(200, DeadLetterView(many=True))
 def list_dead_letters(query):
-    """List what was refused for good, the oldest first"""
+    """List what was refused for good, the oldest first
+
+    A message becomes a dead letter when its receiver refuses it, because a repeat cannot help.
+    """
     with transaction() as tx:
         count = partial(outbox.count_dead_letters, tx)
         return paged(page_of(count=count, rows=partial(outbox.list_dead_letters, tx), **query))
@@ -66,7 +72,10 @@ def list_dead_letters(query):
 @allow("admin")
 @dead_letters.response(200, WholeLetterView)
 def get_dead_letter(letter_id):
-    """Show a dead letter with what was to be delivered"""
+    """Show a dead letter with what was to be delivered
+
+    Shows the whole message, and why its receiver refused it. A single-use code is not shown.
+    """
     with transaction() as tx:
         return present(outbox.find_dead_letter(tx, letter_id))
 
@@ -75,7 +84,11 @@ def get_dead_letter(letter_id):
 @allow("admin")
 @dead_letters.response(202, DeadLetterView)
 def replay_dead_letter(letter_id):
-    """Deliver a dead letter after all: it goes out at once, before what waits of its subject"""
+    """Deliver a dead letter after all
+
+    The letter goes out at once, before other messages of the same subject. Replay it when the
+    reason of the refusal is gone.
+    """
     with transaction() as tx:
         recheck(tx)
         letter = present(outbox.replay_dead_letter(tx, letter_id))
@@ -88,7 +101,10 @@ def replay_dead_letter(letter_id):
 @allow("admin")
 @dead_letters.response(204)
 def discard_dead_letter(letter_id):
-    """Discard a dead letter: it is never delivered"""
+    """Discard a dead letter: it is never delivered
+
+    The letter is deleted. The audit log keeps who discarded it.
+    """
     with transaction() as tx:
         recheck(tx)
         letter = present(outbox.discard_dead_letter(tx, letter_id))

@@ -38,7 +38,12 @@ class Schema(ma.Schema):
 
     Fields of base classes come before, those of the last base class first. `Meta` may not choose
     among fields: one that such a second list forgets would be missing in answers.
+
+    `samples` are whole bodies for "Try it out", {name: body}. The caller that the name says may
+    send the body as it is. Without samples the document shows the example of every field.
     """
+
+    samples = {}
 
     class Meta:
         unknown = ma.RAISE

@@ -20,7 +20,11 @@ _started = time.monotonic()
 
 
 class NotReady(Unavailable):
+    """`failing` names what fails."""
+
     title = "Not ready"
+    advice = "Wait for as many seconds as `Retry-After` says. `failing` names what fails."
+    example = {"failing": ["database"]}
 
 
 class LiveView(Schema):
@@ -51,16 +55,22 @@ class StatusView(Schema):
 @public
 @health.response(200, LiveView)
 def live():
-    """Tell that the process answers"""
+    """Tell that the process answers
+
+    For a monitor. The answer says nothing of the database.
+    """
     return {"status": "live"}
 
 
 @health.get("/health/ready")
 @public
+@health.raises(NotReady)
 @health.response(200, ReadyView)
-@health.alt_response(503, description="What fails is named in `failing`")
 def ready():
-    """Tell whether the service can work"""
+    """Tell whether the service can work
+
+    For a load balancer. The service is ready if its database answers.
+    """
     if not _database_answers():
         raise NotReady("The database does not answer", failing=["database"])
     return {"status": "ready"}
@@ -70,7 +80,11 @@ def ready():
 @allow("anyone")
 @health.response(200, StatusView)
 def status():
-    """Tell how the service is, to administrators in full"""
+    """Tell how the service is, to administrators in full
+
+    Everybody learns whether the service is ready. An administrator also learns how long it has
+    been up, and how many messages to other services wait or were refused.
+    """
     if not identity().is_admin:
         return {"ready": _database_answers()}
     found = {

@@ -32,19 +32,23 @@ _KEY = re.compile(r"[!-~]{1,255}")
 class BadIdempotencyKey(Problem):
     status, code = 400, "bad_idempotency_key"
     title = "Send one Idempotency-Key of 1 to 255 visible ASCII characters"
+    advice = "Use a UUID, for example."
 
 
 class IdempotencyKeyReused(Problem):
     status, code = 422, "idempotency_key_reused"
     title = "This Idempotency-Key came with another body before"
+    advice = "Use a new key for a new request, and the same body for a repeat."
 
 
 class RequestInProgress(Conflict):
     code, title = "request_in_progress", "A request with this Idempotency-Key is still running"
+    advice = "Wait a second, then repeat the request with the same key."
 
 
 class AnswerNotKept(Conflict):
     code, title = "answer_not_kept", "The request was done, and its answer is too large to repeat"
+    advice = "Do not repeat the request. Read the resource instead."
 
 
 @dataclass(slots=True)

@@ -31,6 +31,7 @@ _FIRST_MOMENT = 1_000_000_000  # in 2001; no product has been edited so often
 
 class StorageFailed(Unavailable):
     title = "The image cannot be stored at the moment"
+    advice = "Wait for as many seconds as `Retry-After` says, then send the image again."
 
 
 @dataclass(frozen=True, slots=True)

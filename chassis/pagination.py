@@ -31,6 +31,7 @@ _SEAL_BYTES = 16
 
 class BadCursor(Problem):
     status, code, title = 422, "bad_cursor", "This cursor does not belong to this list"
+    advice = "Begin again with an empty `after`, and keep the filters while you follow `Link`."
 
 
 @dataclass(frozen=True, slots=True)

@@ -48,20 +48,25 @@ def init_app(app):
     app.register_error_handler(Exception, _from_mistake)
 
 
-def problem_response(status, code, title, detail=None, headers=None, extra=None):
-    """Return the answer for an error. extra: further members, JSON values.
-
-    The answer remembers the code as its attribute `problem`.
-    """
-    body = {
+def body_of(status, code, title, detail=None, request_id=None, extra=None):
+    """Return the body of an error, ready for JSON. extra: further members, JSON values."""
+    return {
         "type": f"/problems/{code}",
         "title": title,
         "status": status,
         "detail": detail or title,
         "code": code,
-        "request_id": context.request_id.get(),
+        "request_id": request_id,
         **(extra or {}),
     }
+
+
+def problem_response(status, code, title, detail=None, headers=None, extra=None):
+    """Return the answer for an error. extra: further members, JSON values.
+
+    The answer remembers the code as its attribute `problem`.
+    """
+    body = body_of(status, code, title, detail, context.request_id.get(), extra)
     response = current_app.response_class(
         wire.dumps(body), status=status, mimetype="application/problem+json"
     )

@@ -82,8 +82,8 @@ CHOICES = (
     Choice(
         "CORS_ORIGINS",
         "",
-        "https://shop.example, several with a comma between: sites whose pages may call the API from "
-        "a browser; takes effect by scripts/install; empty: none",
+        "https://shop.example, several with a comma between: sites whose pages may call the API "
+        "from a browser; takes effect by scripts/install; empty: none",
         (_USERS,),
     ),
     Choice(

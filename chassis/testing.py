@@ -3,6 +3,7 @@
 Services that you add test themselves with this too; `tests/service/conftest.py` shows how.
 """
 
+import re
 from contextlib import contextmanager
 from urllib.parse import urlsplit
 
@@ -10,9 +11,11 @@ import psycopg2
 import psycopg2.extensions
 import requests
 from requests.adapters import BaseAdapter
+from werkzeug.exceptions import HTTPException
 from werkzeug.test import Client as WsgiClient
 
-from chassis import listener, migrate, tokens
+from chassis import listener, migrate, openapi, tokens
+from chassis.errors import NoRoute
 from chassis.keys import ensure_keys
 from chassis.service import Service
 from chassis.settings import SERVICES, Settings, owner_of, prefix_of, with_role
@@ -105,10 +108,12 @@ class Client:
     """Calls an application as somebody: Flask's test client with a token, or without.
 
     token: a string or None. internal: whether the calls come in by the internal listener.
-    address: where they come from.
+    address: where they come from. An error that the document of the operation does not name fails
+    the test.
     """
 
     def __init__(self, app, token=None, *, internal=False, address="127.0.0.1"):
+        self._app = app
         self._client = app.test_client()
         self._headers = {"Authorization": f"Bearer {token}"} if token else {}
         self._address = address
@@ -116,13 +121,15 @@ class Client:
 
     def open(self, method, path, *, headers=None, **arguments):
         with listener.pretended(internal=self._internal):
-            return self._client.open(
+            answer = self._client.open(
                 path,
                 method=method,
                 headers={**self._headers, **(headers or {})},
                 environ_overrides={"REMOTE_ADDR": self._address},
                 **arguments,
             )
+        _check_that_it_is_documented(self._app, answer)
+        return answer
 
     def get(self, path, **arguments):
         return self.open("GET", path, **arguments)
@@ -138,6 +145,19 @@ class Client:
 
     def delete(self, path, **arguments):
         return self.open("DELETE", path, **arguments)
+
+
+def document_of(app):
+    """Return the OpenAPI document of all operations of an application, the internal ones too."""
+    public, internal = (
+        api["ext_obj"].document for api in app.extensions["flask-smorest"]["apis"].values()
+    )
+    schemas = internal["components"]["schemas"] | public["components"]["schemas"]
+    return {
+        **public,
+        "paths": {**public["paths"], **internal["paths"]},
+        "components": {**public["components"], "schemas": schemas},
+    }
 
 
 class Network(BaseAdapter):
@@ -208,6 +228,26 @@ def deliver_all(worker, rounds=50):
                 return done
             done += handled
     raise AssertionError(f"still not done after {rounds} rounds")
+
+
+_documented_codes = {}  # {service: what codes_of returns}
+
+
+def _check_that_it_is_documented(app, answer):
+    """Fail for an error that is missing in `raises` of its route."""
+    if answer.mimetype != openapi.PROBLEM or not answer.data:
+        return
+    method = answer.request.method
+    try:
+        rule, _ = app.url_map.bind("").match(answer.request.path, method, return_rule=True)
+    except HTTPException:
+        return  # no route, or another method
+    path = re.sub(r"<(?:\w+:)?(\w+)>", r"{\1}", rule.rule)
+    if app.name not in _documented_codes:
+        _documented_codes[app.name] = openapi.codes_of(document_of(app))
+    named = _documented_codes[app.name].get((method, path))
+    code = answer.json["code"]
+    assert named is None or code in named | {NoRoute.code}, f"{method} {path}: {code} in `raises`?"
 
 
 _EMPTY = """

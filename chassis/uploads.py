@@ -14,7 +14,8 @@ body whether the route would take anything from this sender (nginx/snippets/prod
 from functools import wraps
 
 from flask import Response, request
-from werkzeug.exceptions import UnsupportedMediaType
+
+from chassis.errors import UnsupportedMedia
 
 MOST_BYTES = 75 * 2**20  # as Nginx reads its `75m`
 
@@ -38,7 +39,7 @@ def upload(*content_types):
                 return "", 204
             declared = _OTHER_NAMES.get(request.mimetype, request.mimetype)
             if declared not in _UNTYPED.union(content_types):
-                raise UnsupportedMediaType(f"Send one of {', '.join(content_types)}")
+                raise UnsupportedMedia(f"Send one of {', '.join(content_types)}")
             return view(**arguments, stream=request.stream)
 
         take.most_bytes = MOST_BYTES

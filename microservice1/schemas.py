@@ -102,7 +102,22 @@ class Code(Text):
         )
 
 
+_ADA = {"email": "ada@example.com", "full_name": "Ada Lovelace"}
+
+
 class NewUser(Schema):
+    samples = {
+        "customer": {"username": "ada", "password": "correct horse battery", **_ADA},
+        "administrator": {
+            "username": "grace",
+            "email": "grace@example.com",
+            "password": "correct horse battery",
+            "full_name": "Grace Hopper",
+            "role": "customer",
+            "points": 120,
+        },
+    }
+
     username = Username("To log in with; upper and lower case are the same", required=True)
     email = Email("Where e-mails go; nobody else may have it", "ada@example.com", required=True)
     password = NewPassword("Without one the account cannot log in until an administrator sets one")
@@ -112,6 +127,11 @@ class NewUser(Schema):
 
 
 class UserFields(Schema):
+    samples = {
+        "customer": _ADA,
+        "administrator": {**_ADA, "role": "customer"},
+    }
+
     email = Email("Where e-mails go; nobody else may have it", "ada@example.com", required=True)
     full_name = FullName(load_default=None)
     password = NewPassword("A new one; left out, the present one stays")
@@ -123,6 +143,15 @@ class UserFields(Schema):
 
 
 class UserChange(UserFields, Change):
+    samples = {
+        "customer": {"full_name": "Ada King"},
+        "a new password": {
+            "password": "a longer horse battery",
+            "current_password": "correct horse battery",
+        },
+        "administrator": {"role": "admin"},
+    }
+
     email = Email("Where e-mails go; nobody else may have it", "ada@example.com")
     full_name = FullName()
 
@@ -158,6 +187,8 @@ class UserQuery(ListQuery):
 
 
 class PointsChange(Schema):
+    samples = {"administrator": {"points": 25, "reason": "A late parcel"}}
+
     points = Whole(
         "How many to add, or with a minus to take; not 0",
         25,
@@ -174,6 +205,8 @@ class PointsChange(Schema):
 
 
 class Credentials(Schema):
+    samples = {"anyone": {"username": "ada", "password": "correct horse battery"}}
+
     username = Text("In any case", "ada", max=64, required=True)
     password = TypedPassword("Of the account", min=1, required=True)
 

@@ -48,7 +48,18 @@ class Description(FreeText):
         return super().deserialize("" if value is None else value, attr, data, **kwargs)
 
 
+_LAMP = {
+    "sku": "LAMP-1",
+    "name": "Desk lamp",
+    "description": "Warm white, dimmable",
+    "category": "Lighting",
+    "price": 29.90,
+}
+
+
 class ProductFields(Schema):
+    samples = {"administrator": _LAMP}
+
     sku = Name("The shop's own code; upper and lower case differ", "LAMP-1", max=64, required=True)
     name = Name("What customers see", "Desk lamp", max=200, required=True)
     description = Description(load_default="")
@@ -57,10 +68,14 @@ class ProductFields(Schema):
 
 
 class NewProduct(ProductFields):
+    samples = {"administrator": {**_LAMP, "stock": 100}}
+
     stock = Whole("How many there are to begin with", 100, min=0, max=MOST_UNITS, required=True)
 
 
 class ProductChange(Change):
+    samples = {"administrator": {"price": 24.90}}
+
     sku = Name("The shop's own code; upper and lower case differ", "LAMP-1", max=64)
     name = Name("What customers see", "Desk lamp", max=200)
     description = Description()
@@ -136,6 +151,8 @@ class ProductIdsQuery(Query):
 
 
 class StockChange(Schema):
+    samples = {"administrator": {"delta": 50, "reason": "Delivery"}}
+
     delta = Whole(
         "How many came, or with a minus went; not 0",
         50,

@@ -35,6 +35,20 @@ class NewLine(Schema):
 
 
 class NewOrder(Schema):
+    samples = {
+        "customer": {"items": [{"product_id": 1, "quantity": 2}]},
+        "with points": {
+            "items": [{"product_id": 1, "quantity": 2}],
+            "redeem_points": 100,
+            "reference": "PO-2041",
+        },
+        "administrator": {
+            "items": [{"product_id": 1, "quantity": 2, "unit_price": 24.90}],
+            "user_id": 1,
+            "placed_at": "2026-01-31T09:30:00Z",
+        },
+    }
+
     items = Many(
         "What is ordered; lines are kept as they are sent, in their order",
         NewLine,
@@ -146,6 +160,8 @@ class SalesQuery(Period):
 
 
 class StatusChange(Schema):
+    samples = {"customer": {"status": "cancelled"}, "administrator": {"status": "shipped"}}
+
     status = Word("The status wanted", "cancelled", STATUSES, required=True)
 
 

@@ -5,13 +5,16 @@ from chassis.auth import allow, callers, identity
 from chassis.conditional import conditional
 from chassis.events import CONTENT_TYPE
 from chassis.resources import paged
+from microservice4.errors import CodeForgotten, NotFailed
 from microservice4.logic import reading, receiving, retrying
 from microservice4.schemas import NotificationQuery, NotificationView, ShopEvent
 
 notifications = Blueprint(
     "notifications", __name__, url_prefix="/notifications", description="What users were told"
 )
-events = Blueprint("events", __name__, url_prefix="/internal/events")
+events = Blueprint(
+    "events", __name__, url_prefix="/internal/events", description="Events of other services"
+)
 
 blueprints = (notifications, events)
 
@@ -21,7 +24,11 @@ blueprints = (notifications, events)
 @notifications.arguments(NotificationQuery, location="query")
 @notifications.response(200, NotificationView(many=True))
 def list_notifications(query):
-    """List notifications, newest first: one's own, or all for an administrator"""
+    """List notifications, newest first: one's own, or all for an administrator
+
+    A notification is an e-mail that was sent, waits, has failed, or is kept back. Old ones are
+    deleted after the time that the operator has set.
+    """
     return paged(reading.list_notifications(identity(), **query))
 
 
@@ -30,17 +37,24 @@ def list_notifications(query):
 @conditional
 @notifications.response(200, NotificationView)
 def get_notification(notification_id):
-    """Show a notification"""
+    """Show a notification
+
+    Shows an e-mail with its text, and what became of it. To a customer, those of others do not
+    exist (404).
+    """
     return reading.get_notification(identity(), notification_id)
 
 
 @notifications.route("/<int:notification_id>/retry", methods=["POST"])
 @allow("admin")
 @conditional
+@notifications.raises(NotFailed, CodeForgotten)
 @notifications.response(202, NotificationView)
-@notifications.alt_response(409, description="It has not failed")
 def retry_notification(notification_id):
-    """Try a failed notification again, with the address that is known today"""
+    """Try a failed notification again, with the address that is known today
+
+    The e-mail waits to be sent again, with all its attempts before it.
+    """
     return retrying.retry(notification_id)
 
 
@@ -49,5 +63,8 @@ def retry_notification(notification_id):
 @events.arguments(ShopEvent(many=True), content_type=CONTENT_TYPE)
 @events.response(204)
 def receive_events(events):
-    """Take in what happened to users and orders: one event, or a batch"""
+    """Take in what happened to users and orders: one event, or a batch
+
+    Each event becomes at most one e-mail. An event that comes again changes nothing.
+    """
     receiving.receive(events)

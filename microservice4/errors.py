@@ -5,11 +5,13 @@ from chassis.errors import Conflict, Unavailable
 
 class NotFailed(Conflict):
     code, title = "not_failed", "Only a notification that has failed can be tried again"
+    advice = "Read the notification: its `status` says what became of it."
 
 
 class CodeForgotten(Conflict):
     code = "code_forgotten"
     title = "The code of this e-mail is deleted: the user has to ask for another one"
+    advice = "Let the user ask for another code."
 
 
 class MailRefused(Exception):

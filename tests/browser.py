@@ -6,7 +6,7 @@ import pytest
 
 CHROMIUM = Path("/usr/bin/chromium")
 DESKTOP = {"width": 1280, "height": 800}
-PATIENCE_MS = 20_000  # for one step, on a busy machine
+PATIENCE_MS = 30_000  # for one step, on a busy machine
 
 # `--no-sandbox`: the sandbox refuses root, and continuous integration is root. The others keep the
 # browser from calling its vendor.

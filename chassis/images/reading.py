@@ -10,6 +10,7 @@ PIECE_BYTES = 256 * 1024
 
 class NotAnImage(Problem):
     status, code, title = 422, "not_an_image", "Unsupported or damaged image"
+    advice = "Send a whole PNG, JPEG or WebP. `detail` says what is wrong with this one."
 
 
 def parts():

@@ -20,8 +20,8 @@ def internal(app):
 
 
 @pytest.fixture
-def openapi(anonymous):
-    return anonymous.get("/openapi.json").json
+def openapi(app):
+    return testing.document_of(app)
 
 
 def operations(openapi):
@@ -151,7 +151,7 @@ def test_the_documents_come_from_local_files(anonymous):
     page = anonymous.get("/docs")
 
     assert page.status_code == 200
-    addresses = re.findall(r'(?:src|href)="([^"]+)"', page.text)
+    addresses = re.findall(r'<(?:link|script) [^>]*(?:src|href)="([^"]+)"', page.text)
     assert addresses
     for address in addresses:
         assert not address.startswith(("http", "//"))
@@ -182,7 +182,8 @@ def test_openapi_says_which_routes_need_a_token(openapi, anonymous):
             assert operation["security"] == [{"bearer": []}]
             continue
         answer = anonymous.open(method, re.sub(r"{[^}]+}", "1", path))
-        assert (answer.status_code == 401) == ("security" in operation), (method, path)
+        needs_token = operation.get("security", [{}])[0] != {}
+        assert (answer.status_code == 401) == needs_token, (method, path)
 
 
 def test_openapi_shows_the_address_that_nginx_serves(openapi, service):
@@ -210,7 +211,7 @@ def test_openapi_tells_of_conditional_requests_and_of_the_headers_of_lists(opena
         if "If-Match" in headers and method != "GET":
             assert method in ("PUT", "PATCH", "DELETE")
             assert "If-None-Match" in headers
-            assert answers["412"] == {"$ref": "#/components/responses/PRECONDITION_FAILED"}
+            assert "412" in answers
             assert method == "DELETE" or "ETag" in answers["200"]["headers"]
             shown["edited"].add(path)
         if "limit" in queried:

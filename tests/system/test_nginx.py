@@ -1,6 +1,8 @@
 """The front door: what Nginx passes on, what it answers by itself, and how it works with uWSGI."""
 
+import base64
 import concurrent.futures
+import hashlib
 import http.client
 import json
 import re
@@ -61,9 +63,26 @@ def service(door, tmp_path):
 # ---- what Nginx answers by itself
 
 
-@pytest.mark.parametrize("path", ["/", "/foo", "/api", "/api/service5/", "/api/service1"])
+@pytest.mark.parametrize("path", ["/foo", "/docs", "/api", "/api/service5/", "/api/service1"])
 def test_an_unknown_path_has_a_code_of_its_own(door, path):
     assert_problem(door.ask("GET", path), 404, "no_route")
+
+
+def test_the_start_page_is_for_a_browser_on_the_public_listener(door):
+    page = door.ask("GET", "/")
+
+    assert page.status == 200
+    assert page.headers["content-type"] == "text/html; charset=utf-8"
+    style = re.search(r"<style>(.*?)</style>", page.body.decode())[1]
+    known = base64.b64encode(hashlib.sha256(style.encode()).digest()).decode()
+    assert page.all("content-security-policy") == [
+        f"default-src 'none'; style-src 'sha256-{known}'; frame-ancestors 'none'"
+    ]
+    for name in ("x-request-id", "x-content-type-options", "x-frame-options", "referrer-policy"):
+        assert len(page.all(name)) == 1
+    assert door.ask("HEAD", "/").status == 200
+    assert_problem(door.ask("POST", "/"), 405, "method_not_allowed")
+    assert_problem(door.ask("GET", "/", port=door.internal_port), 404, "no_route")
 
 
 @pytest.mark.parametrize("path", ["metrics", "metrics/", "internal", "internal/events"])
