@@ -38,10 +38,22 @@ def get_notification(notification_id):
 @allow("admin")
 @conditional
 @notifications.response(202, NotificationView)
-@notifications.alt_response(409, description="It has not failed")
+@notifications.alt_response(
+    409, description="It is neither queued nor has it failed, or its code is deleted"
+)
 def retry_notification(notification_id):
-    """Try a failed notification again, with the address that is known today"""
+    """Send a queued or failed notification now, to the address that is known today"""
     return retrying.retry(notification_id)
+
+
+@notifications.route("/<int:notification_id>/give-up", methods=["POST"])
+@allow("admin")
+@conditional
+@notifications.response(200, NotificationView)
+@notifications.alt_response(409, description="It is not queued")
+def give_up_notification(notification_id):
+    """Never send a queued notification: it becomes `suppressed`"""
+    return retrying.give_up(notification_id)
 
 
 @events.route("", methods=["POST"])
