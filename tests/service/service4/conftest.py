@@ -92,9 +92,12 @@ def work(service, rows):
 
     def work():
         rows("UPDATE outbox SET due_at = now()")
-        rows("UPDATE notifications SET retry_at = now() - interval '1 s' WHERE retry_at > now()")
-        with service.active():
-            deferring.take_up()
+        if rows("SELECT 1 FROM notifications WHERE retry_at IS NOT NULL LIMIT 1"):
+            rows(
+                "UPDATE notifications SET retry_at = now() - interval '1 s' WHERE retry_at > now()"
+            )
+            with service.active():
+                deferring.take_up()
         testing.deliver_all(worker)
 
     return work
