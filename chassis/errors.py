@@ -137,3 +137,7 @@ class Unavailable(Problem):
     def retry_after(self):
         """Whole seconds, the answer's `Retry-After`."""
         return max(1, math.ceil(self.pause_seconds))
+
+
+class NotTried(Unavailable):
+    """A dependency is away, so this piece of work was not tried: it counts as no attempt."""

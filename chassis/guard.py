@@ -1,14 +1,20 @@
 """What keeps calls to one neighbour within bounds: a circuit breaker, a retry budget, a bulkhead.
 
-One Guard for each neighbour of a service in a process; `chassis.http` asks it before each call and
-tells it what came of each try. All of it may be used by several threads at once.
+There is one Guard for each neighbour of a service in a process, and one for the mail server. A
+client asks its guard before each call, and tells it the outcome of each try. Several threads may
+use a guard at once.
 """
 
+import logging
 import threading
 import time
 
-from chassis import context
+from chassis import context, metrics
 from chassis.settings import SERVICES
+
+log = logging.getLogger(__name__)
+
+MAIL_SERVER = "mail server"
 
 FAILURES_TO_OPEN = 5  # in a row
 OPEN_SECONDS = 1.0  # then one call probes
@@ -104,12 +110,27 @@ class Bulkhead:
 class Guard:
     """The breaker, the retries and the places (a number) for one neighbour."""
 
-    def __init__(self, places):
+    def __init__(self, neighbour, places):
+        self.neighbour = neighbour
         self.breaker = CircuitBreaker()
         self.retries = RetryBudget()
         self.bulkhead = Bulkhead(places)
 
+    def failed(self):
+        """The neighbour has not answered: tell the breaker, and the operators if it opens."""
+        if self.breaker.failed():
+            log.error("circuit open", extra={"neighbour": self.neighbour})
+            metrics.circuits_opened().labels(neighbour=self.neighbour).inc()
+
+    def not_called(self, reason):
+        """Count a call that was not made. reason: a few words, the same each time."""
+        metrics.calls_not_made().labels(neighbour=self.neighbour, reason=reason).inc()
+
 
 def guards(threads):
-    """Return {name: Guard} for all services. threads: of this process; one always stays free."""
-    return {name: Guard(max(1, threads - 1)) for name in SERVICES}
+    """Return {neighbour: Guard} for all services and the mail server.
+
+    threads: of this process. A neighbour never takes the last one.
+    """
+    neighbours = (*SERVICES, MAIL_SERVER)
+    return {neighbour: Guard(neighbour, max(1, threads - 1)) for neighbour in neighbours}

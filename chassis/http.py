@@ -17,8 +17,8 @@ from contextlib import contextmanager
 import requests
 from requests.structures import CaseInsensitiveDict
 
-from chassis import context, crash, metrics, wire
-from chassis.errors import Problem, Unavailable
+from chassis import context, crash, wire
+from chassis.errors import NotTried, Problem, Unavailable
 from chassis.settings import prefix_of
 
 log = logging.getLogger(__name__)
@@ -73,7 +73,7 @@ class NeighbourUnavailable(Unavailable):
         return f"{self.neighbour}: {self.reason}"
 
 
-class NotCalled(NeighbourUnavailable):
+class NotCalled(NeighbourUnavailable, NotTried):
     """The neighbour was not called at all: it is known to be away, or there is no time or place."""
 
 
@@ -127,18 +127,18 @@ class ServiceClient:
     def _admitted(self, guard, end):
         """Hold a place among the calls to the neighbour. Raises NotCalled if there is none."""
         if not guard.bulkhead.enter():
-            raise self._not_called("too many calls at once")
+            raise self._not_called(guard, "too many calls at once")
         try:
             if time.monotonic() >= end:
-                raise self._not_called("no time left")
+                raise self._not_called(guard, "no time left")
             if seconds := guard.breaker.seconds_shut():
-                raise self._not_called("circuit open", seconds)
+                raise self._not_called(guard, "circuit open", seconds)
             yield
         finally:
             guard.bulkhead.leave()
 
-    def _not_called(self, reason, pause_seconds=0):
-        metrics.calls_not_made().labels(neighbour=self.neighbour, reason=reason).inc()
+    def _not_called(self, guard, reason, pause_seconds=0):
+        guard.not_called(reason)
         return NotCalled(self.neighbour, reason, pause_seconds)
 
     def _try(self, guard, method, path, body, content_type, end):
@@ -150,9 +150,7 @@ class ServiceClient:
             raise
         except NeighbourUnavailable as silence:
             log.warning("no answer", extra={"neighbour": self.neighbour, "reason": silence.reason})
-            if guard.breaker.failed():
-                log.error("circuit open", extra={"neighbour": self.neighbour})
-                metrics.circuits_opened().labels(neighbour=self.neighbour).inc()
+            guard.failed()
             raise
         guard.breaker.succeeded()
         return answer

@@ -116,6 +116,28 @@ def without_contact_oldest_gauge():
     )
 
 
+@cache
+def deferred_gauge():
+    """Return the gauge of e-mails that the mail server has put off."""
+    return Gauge(
+        "notifications_deferred",
+        "E-mails that the mail server has put off, counted up to 10,000",
+        registry=None,
+        multiprocess_mode="mostrecent",
+    )
+
+
+@cache
+def deferred_oldest_gauge():
+    """Return the gauge of how long the oldest of those has been put off, in seconds."""
+    return Gauge(
+        "notifications_deferred_oldest_seconds",
+        "How long the mail server has put off the oldest e-mail",
+        registry=None,
+        multiprocess_mode="mostrecent",
+    )
+
+
 def delivery_counter():
     """Return the counter of tries of outbox messages, by lane and outcome.
 

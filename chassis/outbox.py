@@ -185,6 +185,16 @@ def lease_messages(tx, lane, limit):
     What room is left goes to the messages that follow them, the same number for each subject and
     without a gap. Other workers skip rows that are locked or leased (PostgreSQL's SKIP LOCKED).
     """
+    return _lease(tx, lane, limit, heads_by="due_at, id")
+
+
+def lease_newest(tx, lane, limit):
+    """As `lease_messages`; but the heads that are due for the shortest time come first."""
+    return _lease(tx, lane, limit, heads_by="due_at DESC, id DESC")
+
+
+def _lease(tx, lane, limit, *, heads_by):
+    """heads_by: an order that the index outbox_heads has, forwards or backwards."""
     # What this transaction writes may be lost in a crash: the row is then leased once more.
     tx.queue("SET LOCAL synchronous_commit = off")
     tx.queue(_BY_INDEX_ONLY)
@@ -216,7 +226,7 @@ def lease_messages(tx, lane, limit):
                      WHERE lane = %(lane)s
                        AND is_head
                        AND due_at <= now()
-                     ORDER BY due_at, id
+                     ORDER BY {heads_by}
                      LIMIT %(limit)s
                        FOR NO KEY UPDATE SKIP LOCKED
                 ),
@@ -322,6 +332,26 @@ def put_back(tx, messages, *, seconds, reason):
         lease=messages[0].lease,
         seconds=seconds,
         reason=reason,
+    )
+
+
+def count_waiting(tx, lane, at_most):
+    """Return how many messages wait in a lane. at_most: there is no need to count further."""
+    tx.queue(_BY_INDEX_ONLY)
+    return tx.value(
+        """
+        SELECT count(*)
+          FROM (
+                   SELECT
+                     FROM outbox
+                    WHERE lane = %(lane)s
+                      AND state = 'waiting'
+                    ORDER BY subject, id + 0
+                    LIMIT %(at_most)s
+               ) AS counted
+        """,
+        lane=lane,
+        at_most=at_most,
     )
 
 

@@ -218,7 +218,7 @@ def service_token(keys, name, audience):
     return tokens.Signer(name, keys / f"{name}.pem").service_token(audience)
 
 
-def deliver_all(worker, rounds=50):
+def deliver_all(worker, rounds=1000):
     """Let a worker do all that is due now, in this thread. Returns how many messages it did."""
     done = 0
     with worker.service.active():

@@ -22,8 +22,8 @@ import time
 
 from chassis import context, crash, logs, metrics, outbox, settings
 from chassis.database import listening, transaction
-from chassis.errors import Unavailable
-from chassis.http import CALL_SECONDS, NotCalled, RemoteProblem, ServiceClient
+from chassis.errors import NotTried, Unavailable
+from chassis.http import CALL_SECONDS, RemoteProblem, ServiceClient
 from chassis.notify import notifier
 from chassis.service import Service
 
@@ -78,12 +78,31 @@ class Parallel:
     Messages of one subject still go one after the other.
     """
 
+    share = SHARE
+
     def __init__(self, deliver, threads):
         self._deliver = deliver
         self.threads = threads
 
     def __call__(self, message):
         self._deliver(message)
+
+    def lease_of(self, thread):
+        """Return the function of chassis.outbox by which a thread, 0 or above, takes messages."""
+        return outbox.lease_messages
+
+
+class Prompt(Parallel):
+    """As Parallel, for messages of which each may take seconds: what is new does not wait for them.
+
+    A thread takes one message at a time, so none waits behind a slow one that its thread took with
+    it. The first thread takes the newest message, so none waits behind a backlog.
+    """
+
+    share = 1
+
+    def lease_of(self, thread):
+        return outbox.lease_newest if thread == 0 else outbox.lease_messages
 
 
 def retry_after(attempts):
@@ -100,11 +119,11 @@ class Worker:
 
     lanes: {lane: function of an outbox.Message}, the most important first. A function returns when
     the message is done; it raises Refused for a dead letter, Unavailable to be tried again soon,
-    NotCalled for the same without counting an attempt, and anything else is a mistake of ours,
+    NotTried for the same without counting an attempt, and anything else is a mistake of ours,
     logged and tried again each minute, so that a mended one heals by itself. It may have a method
-    `together` for several messages in one call (if that raises, they go one by one), and say by
-    `threads` how many call it at once. A message that is not answered for five minutes is an error
-    in the log, once, and goes on being tried.
+    `together` for several messages in one call (if that raises, they go one by one), or be a
+    Parallel or Prompt for several threads. A message that is not answered for five minutes is an
+    error in the log, once, and goes on being tried.
     housekeeping: functions without arguments, called once an hour.
     frequent: the same, called each FREQUENT_SECONDS.
 
@@ -131,7 +150,7 @@ class Worker:
 
     def step(self, lane):
         """Deliver what is due in one lane, some messages of it. Returns how many were tried."""
-        return _tried(self._round(lane))
+        return _tried(self._round(lane, outbox.lease_messages))
 
     def watch(self):
         """Measure what waits and for how long, and give the alarm for what has waited too long.
@@ -156,11 +175,11 @@ class Worker:
         self._waiting.set(min(waiting, outbox.MOST_COUNTED))
         self._watched_at.set_to_current_time()
 
-    def _round(self, lane):
+    def _round(self, lane, lease):
         """Deliver some messages of a lane. Returns pairs of a message and its outcome."""
         leased_until = time.monotonic() + outbox.LEASE_SECONDS
         with transaction() as tx:
-            messages = outbox.lease_messages(tx, lane, self._most_at_a_time(lane))
+            messages = lease(tx, lane, self._most_at_a_time(lane))
         crash.point("leased")
         outcomes = self._deliver_together(lane, messages)
         if outcomes is None:
@@ -176,9 +195,9 @@ class Worker:
     def run(self):
         """Work until `stop` is called, then finish what is in hand."""
         threads = [
-            threading.Thread(target=self._empty_lane, args=(lane,), name=lane)
-            for lane, deliver in self.lanes.items()
-            for _ in range(getattr(deliver, "threads", 1))
+            threading.Thread(target=self._empty_lane, args=(lane, lease), name=lane)
+            for lane in self.lanes
+            for lease in self._leases_of(lane)
         ]
         self._last_round = dict.fromkeys(threads, time.monotonic())
         if self._frequent:
@@ -206,7 +225,15 @@ class Worker:
         self._wake_all()
 
     def _most_at_a_time(self, lane):
-        return BATCH if hasattr(self.lanes[lane], "together") else SHARE
+        deliver = self.lanes[lane]
+        return BATCH if hasattr(deliver, "together") else getattr(deliver, "share", SHARE)
+
+    def _leases_of(self, lane):
+        """Return for each thread of a lane the function by which it takes messages."""
+        deliver = self.lanes[lane]
+        if not isinstance(deliver, Parallel):
+            return [outbox.lease_messages]
+        return [deliver.lease_of(thread) for thread in range(deliver.threads)]
 
     def _deliver_together(self, lane, messages):
         """Deliver all messages by one call. Returns their outcomes, None: go one by one."""
@@ -217,7 +244,7 @@ class Worker:
         try:
             with context.work(request=batch, seconds=TASK_SECONDS):
                 together(messages)
-        except NotCalled as silence:
+        except NotTried as silence:
             outcome = "not_called"
             self._put_back(messages, silence.pause_seconds, str(silence))
         except Exception as reason:  # whatever it is, each message tells by itself
@@ -269,7 +296,7 @@ class Worker:
                 outcome = "our_fault"
                 log.error("refused as our fault", extra=_about(message, code=problem.code))
                 self._postpone(message, OUR_FAULT_RETRY_SECONDS, f"{problem.code}: {problem}")
-            except NotCalled as silence:
+            except NotTried as silence:
                 outcome = "not_called"
                 self._put_back([message], silence.pause_seconds, str(silence))
             except Unavailable as silence:
@@ -308,13 +335,13 @@ class Worker:
         with transaction() as tx:
             outbox.refused(tx, message, reason=reason)
 
-    def _empty_lane(self, lane):
+    def _empty_lane(self, lane, lease):
         with self.service.active():
             while not self._stop.is_set():
                 self._last_round[threading.current_thread()] = time.monotonic()
                 self._wake[lane].clear()
                 try:
-                    done = self._round(lane)
+                    done = self._round(lane, lease)
                 except Unavailable as silence:
                     log.warning("lane waits", extra={"lane": lane, "reason": str(silence)})
                     done = []

@@ -5,7 +5,7 @@ from chassis.auth import allow, callers, identity
 from chassis.conditional import conditional
 from chassis.events import CONTENT_TYPE
 from chassis.resources import paged
-from microservice4.errors import CodeForgotten, NotFailed
+from microservice4.errors import CodeForgotten, NotFailed, NotQueued
 from microservice4.logic import reading, receiving, retrying
 from microservice4.schemas import NotificationQuery, NotificationView, ShopEvent
 
@@ -51,11 +51,24 @@ def get_notification(notification_id):
 @notifications.raises(NotFailed, CodeForgotten)
 @notifications.response(202, NotificationView)
 def retry_notification(notification_id):
-    """Try a failed notification again, with the address that is known today
+    """Send a notification now
 
-    The e-mail waits to be sent again, with all its attempts before it.
+    Sends a queued or failed e-mail at once, to the address that is known today.
     """
     return retrying.retry(notification_id)
+
+
+@notifications.route("/<int:notification_id>/give-up", methods=["POST"])
+@allow("admin")
+@conditional
+@notifications.raises(NotQueued)
+@notifications.response(200, NotificationView)
+def give_up_notification(notification_id):
+    """Give up a notification
+
+    A queued e-mail is never sent: it becomes `suppressed`.
+    """
+    return retrying.give_up(notification_id)
 
 
 @events.route("", methods=["POST"])

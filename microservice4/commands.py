@@ -17,9 +17,12 @@ from microservice4.logic import erasing, watching
 
 def figures():
     """Print NAME VALUE, one a line, whole numbers."""
-    found = watching.without_contact()
-    print("without_contact", found.count)
-    print("without_contact_oldest_seconds", found.oldest_seconds)
+    for name, waiting in (
+        ("without_contact", watching.without_contact()),
+        ("deferred", watching.deferred()),
+    ):
+        print(name, waiting.count)
+        print(f"{name}_oldest_seconds", waiting.oldest_seconds)
 
 
 def erase_test_notifications():

@@ -7,7 +7,7 @@ from chassis.mailboxes import spellings
 from chassis.pagination import MOST_COUNTED, count_of
 from chassis.stored_text import Texts
 from chassis.text import in_nfc
-from microservice4.models import Contact, Notification, WithoutContact
+from microservice4.models import ABOUT_AN_ADDRESS, Contact, Notification, Waiting
 
 SENT, FAILED, SUPPRESSED = (
     retention.Rows("notifications", moment="created_at", condition=f"status = '{status}'")
@@ -22,7 +22,14 @@ _CONTACT = "user_id, username, email, email_confirmed, full_name, version, delet
 _NOTIFICATION = """
           id, user_id, order_id, order_version, event_id, event_type, facts::text AS facts,
           request_id, recipient, unconfirmed, code, code_expires_at, subject, body, status,
-          attempts, last_error, created_at, sent_at
+          attempts, last_error, retry_at, deferred_since, created_at, sent_at
+"""
+
+# A notification as it was tried: it was not suppressed meanwhile, and got no other address.
+_AS_IT_WAS_TRIED = """
+         WHERE id = %(id)s
+           AND status = 'queued'
+           AND recipient = %(recipient)s
 """
 
 _MATCHING = """
@@ -134,11 +141,12 @@ def insert_notification(tx, news, fate):
     )
 
 
-def count_to_unconfirmed(tx, recipient, *, event_types, at_most):
-    """Return how many e-mails to a mailbox not known to be its user's a day has had.
+def count_to_unconfirmed(tx, recipient, *, event_types, other_than, at_most):
+    """Return how many e-mails a mailbox not known to be its user's has had within a day.
 
-    recipient: the mailbox in any spelling. event_types: the ones that count. at_most: there is no
-    need to count further.
+    Those that wait count however old they are, because they are still to be sent. recipient: the
+    mailbox in any spelling. event_types: the ones that count. other_than: the event that does not
+    count. at_most: stop counting there.
     """
     return tx.value(
         """
@@ -149,13 +157,18 @@ def count_to_unconfirmed(tx, recipient, *, event_types, at_most):
                     WHERE unconfirmed
                       AND status <> 'suppressed'
                       AND lower(recipient) = ANY(%(spellings)s)
-                      AND created_at > now() - interval '1 day'
+                      AND (
+                              status = 'queued'
+                              OR coalesce(sent_at, created_at) > now() - interval '1 day'
+                          )
                       AND event_type = ANY(%(event_types)s)
+                      AND event_id <> %(other_than)s
                     LIMIT %(at_most)s
                ) AS counted
         """,
         spellings=spellings(recipient),
         event_types=list(event_types),
+        other_than=other_than,
         at_most=at_most,
     )
 
@@ -202,9 +215,9 @@ def list_notifications(tx, window, **filters):
 
 
 def count_without_contact(tx):
-    """Return the WithoutContact: the queued notifications whose recipient is not known."""
+    """Return as Waiting the queued notifications whose recipient is not known."""
     return tx.one(
-        WithoutContact,
+        Waiting,
         """
         SELECT count(*) AS count,
                coalesce(extract(epoch FROM now() - min(created_at)), 0)::integer AS oldest_seconds
@@ -221,8 +234,32 @@ def count_without_contact(tx):
     )
 
 
-def list_waiting_for_contact(tx, user_id):
-    """Return the user's notifications that have no recipient yet, in the order they came."""
+def count_deferred(tx):
+    """Return as Waiting the e-mails that the mail server has put off."""
+    return tx.one(
+        Waiting,
+        """
+        SELECT count(*) AS count,
+               coalesce(extract(epoch FROM now() - min(deferred_since)), 0)::integer
+                   AS oldest_seconds
+          FROM (
+                   SELECT deferred_since
+                     FROM notifications
+                    WHERE status = 'queued'
+                      AND deferred_since IS NOT NULL
+                    ORDER BY deferred_since
+                    LIMIT %(most)s
+               ) AS waiting
+        """,
+        most=MOST_COUNTED,
+    )
+
+
+def list_to_address(tx, contact):
+    """Return the user's queued notifications that have no recipient, or one that was replaced.
+
+    In the order they came. E-mails about an address keep theirs.
+    """
     return tx.all(
         Notification,
         f"""
@@ -230,20 +267,57 @@ def list_waiting_for_contact(tx, user_id):
           FROM notifications
          WHERE user_id = %(user_id)s
            AND status = 'queued'
-           AND recipient IS NULL
+           AND (
+                   recipient IS NULL
+                   OR recipient <> %(email)s AND event_type <> ALL(%(about_an_address)s)
+               )
          ORDER BY id
         """,
+        user_id=contact.user_id,
+        email=contact.email,
+        about_an_address=list(ABOUT_AN_ADDRESS),
+    )
+
+
+def suppress_codes(tx, user_id, reason, *, event_types, other_than):
+    """Suppress the user's queued e-mails of those kinds that take a code to any other address."""
+    tx.queue(
+        """
+        UPDATE notifications
+           SET status = 'suppressed',
+               code = NULL,
+               retry_at = NULL,
+               last_error = %(reason)s
+         WHERE user_id = %(user_id)s
+           AND status = 'queued'
+           AND lower(recipient) <> ALL(%(spellings)s)
+           AND code IS NOT NULL
+           AND event_type = ANY(%(event_types)s)
+        """,
         user_id=user_id,
+        reason=reason,
+        event_types=list(event_types),
+        spellings=spellings(other_than),
+    )
+
+
+def forget_code(tx, notification_id):
+    """Forget that the e-mail of a notification had a code."""
+    tx.queue(
+        "UPDATE notifications SET code = NULL, code_expires_at = NULL WHERE id = %(id)s",
+        id=notification_id,
     )
 
 
 def update_fate(tx, notification_id, fate):
-    """Write down what becomes of a notification; the e-mail of one that had one stays readable."""
+    """Begin anew with a notification; the e-mail of one that had one stays readable."""
     tx.queue(
         """
         UPDATE notifications
            SET status = %(status)s,
                last_error = %(last_error)s,
+               retry_at = NULL,
+               deferred_since = NULL,
                recipient = coalesce(%(recipient)s, recipient),
                unconfirmed = %(unconfirmed)s,
                code = %(code)s,
@@ -263,6 +337,7 @@ def suppress_queued(tx, user_id, reason):
         UPDATE notifications
            SET status = 'suppressed',
                code = NULL,
+               retry_at = NULL,
                last_error = %(reason)s
          WHERE user_id = %(user_id)s
            AND status = 'queued'
@@ -272,13 +347,14 @@ def suppress_queued(tx, user_id, reason):
     )
 
 
-def suppress_expired(tx, notification_id, reason):
-    """Suppress an e-mail whose code is of no use any more."""
+def suppress(tx, notification_id, reason):
+    """Suppress a notification that is still queued."""
     tx.queue(
         """
         UPDATE notifications
            SET status = 'suppressed',
                code = NULL,
+               retry_at = NULL,
                last_error = %(reason)s
          WHERE id = %(id)s
            AND status = 'queued'
@@ -288,45 +364,90 @@ def suppress_expired(tx, notification_id, reason):
     )
 
 
-def record_sent(tx, event_id):
-    """Note that an event's e-mail was taken; noted already, nothing changes."""
+def record_sent(tx, event_id, recipient):
+    """Note that an event's e-mail was taken, and for which address; noted already, nothing changes.
+
+    The user may have got another address while the mail server took the e-mail.
+    """
     tx.queue(
         """
         UPDATE notifications
            SET status = 'sent',
+               recipient = %(recipient)s,
                code = NULL,
                attempts = attempts + 1,
                last_error = NULL,
+               retry_at = NULL,
                sent_at = now()
          WHERE event_id = %(event_id)s
            AND sent_at IS NULL
         """,
         event_id=event_id,
+        recipient=recipient,
     )
 
 
-def record_refused(tx, notification_id, reason):
-    _record_attempt(tx, notification_id, "failed", reason)
-
-
-def record_silence(tx, notification_id, reason):
-    _record_attempt(tx, notification_id, "queued", reason)
-
-
-def _record_attempt(tx, notification_id, status, reason):
-    """Count a try that brought nothing; what was suppressed meanwhile stays so."""
+def retry_all_to(tx, user_id, recipient):
+    """End the pauses of the user's e-mails to an address, because one of them has ended."""
     tx.queue(
         """
         UPDATE notifications
-           SET status = %(status)s,
-               code = CASE WHEN %(status)s = 'queued' THEN code END,
+           SET retry_at = now()
+         WHERE user_id = %(user_id)s
+           AND status = 'queued'
+           AND recipient = %(recipient)s
+           AND retry_at > now()
+        """,
+        user_id=user_id,
+        recipient=recipient,
+    )
+
+
+def record_refused(tx, notification, reason):
+    """Count a try that brought a refusal for good, unless the e-mail goes elsewhere by now."""
+    tx.queue(
+        f"""
+        UPDATE notifications
+           SET status = 'failed',
+               code = NULL,
                attempts = attempts + 1,
                last_error = %(reason)s
+        {_AS_IT_WAS_TRIED}
+        """,
+        id=notification.id,
+        recipient=notification.recipient,
+        reason=reason,
+    )
+
+
+def record_deferred(tx, notification, reason, retry_at):
+    """Count a try that is to be repeated at `retry_at`, unless the e-mail goes elsewhere by now."""
+    tx.queue(
+        f"""
+        UPDATE notifications
+           SET attempts = attempts + 1,
+               last_error = %(reason)s,
+               retry_at = %(retry_at)s,
+               deferred_since = coalesce(deferred_since, now())
+        {_AS_IT_WAS_TRIED}
+        """,
+        id=notification.id,
+        recipient=notification.recipient,
+        reason=reason,
+        retry_at=retry_at,
+    )
+
+
+def record_silence(tx, notification_id, reason):
+    """Note why an e-mail still waits, though it was not tried."""
+    tx.queue(
+        """
+        UPDATE notifications
+           SET last_error = %(reason)s
          WHERE id = %(id)s
            AND status = 'queued'
         """,
         id=notification_id,
-        status=status,
         reason=reason,
     )
 
@@ -353,6 +474,72 @@ def delete_notifications(tx, user_id, recipients):
         """,
         user_id=user_id,
         recipients=recipients,
+    )
+
+
+def record_waiting(tx, notification_id, reason, retry_at):
+    """Note until when an e-mail waits that was not tried, and why."""
+    tx.queue(
+        """
+        UPDATE notifications
+           SET last_error = %(reason)s,
+               retry_at = %(retry_at)s
+         WHERE id = %(id)s
+           AND status = 'queued'
+        """,
+        id=notification_id,
+        reason=reason,
+        retry_at=retry_at,
+    )
+
+
+def find_retry_before(tx, notification, *, pause):
+    """Return when a deferred e-mail before this one of its subject is tried again, or None.
+
+    pause: for an e-mail that is just being tried.
+    """
+    return tx.value(
+        """
+        SELECT max(coalesce(retry_at, now() + %(pause)s))
+          FROM notifications
+         WHERE user_id = %(user_id)s
+           AND status = 'queued'
+           AND id < %(id)s
+           AND deferred_since IS NOT NULL
+           AND order_id IS NOT DISTINCT FROM %(order_id)s
+           AND event_type <> ALL(%(about_an_address)s)
+        """,
+        id=notification.id,
+        user_id=notification.user_id,
+        order_id=notification.order_id,
+        about_an_address=list(ABOUT_AN_ADDRESS),
+        pause=pause,
+    )
+
+
+def take_due(tx, *, longest, limit):
+    """Return up to `limit` e-mails that are to be tried again, and wait no longer for that.
+
+    longest: a pause that is longer comes of a clock that stepped back.
+    """
+    return tx.all(
+        Notification,
+        f"""
+           UPDATE notifications
+              SET retry_at = NULL
+            WHERE id = ANY (ARRAY (
+                      SELECT id
+                        FROM notifications
+                       WHERE status = 'queued'
+                         AND retry_at NOT BETWEEN now() AND now() + %(longest)s
+                       ORDER BY retry_at, id
+                       LIMIT %(limit)s
+                         FOR NO KEY UPDATE SKIP LOCKED
+                  ))
+        RETURNING {_NOTIFICATION}
+        """,
+        longest=longest,
+        limit=limit,
     )
 
 

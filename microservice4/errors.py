@@ -1,10 +1,16 @@
 """Errors this service returns, and errors it receives from the mail server."""
 
-from chassis.errors import Conflict, Unavailable
+from chassis.errors import Conflict, NotTried
 
 
 class NotFailed(Conflict):
-    code, title = "not_failed", "Only a notification that has failed can be tried again"
+    code = "not_failed"
+    title = "Only a notification that is queued or has failed can be tried again"
+    advice = "Read the notification: its `status` says what became of it."
+
+
+class NotQueued(Conflict):
+    code, title = "not_queued", "Only a notification that is queued can be given up"
     advice = "Read the notification: its `status` says what became of it."
 
 
@@ -18,7 +24,11 @@ class MailRefused(Exception):
     """This e-mail will never be taken as it is. str(): the reason, without the address."""
 
 
-class MailServerUnavailable(Unavailable):
-    """The mail server has not taken the e-mail; later it may."""
+class MailDeferred(Exception):
+    """The mail server has not taken this e-mail; later it may. str(): as of MailRefused."""
 
-    title = "The mail server did not take the e-mail"
+
+class MailServerAway(NotTried):
+    """There is no mail server, or it does not want us, whatever the e-mail."""
+
+    title = "The mail server takes no e-mails"

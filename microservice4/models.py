@@ -1,12 +1,15 @@
 """The rows that all layers speak of."""
 
 from dataclasses import dataclass, field
-from datetime import UTC, datetime
+from datetime import datetime
 
+from chassis.mailboxes import identity
+
+CONFIRMATION = "user.confirmation_requested"
 PASSWORD_RESET = "user.password_reset_requested"
 # E-mails about an address go there, whatever address the user has by then.
 ABOUT_AN_ADDRESS = (
-    "user.confirmation_requested",
+    CONFIRMATION,
     PASSWORD_RESET,
     "user.email_change_requested",
 )
@@ -41,10 +44,14 @@ class Contact:
     def is_known(self):
         return self.email is not None
 
+    def is_at(self, email):
+        """Whether that is the contact's mailbox, in any spelling."""
+        return identity(self.email) == identity(email)
+
 
 @dataclass(frozen=True, slots=True)
-class WithoutContact:
-    """How many notifications wait for a contact, counted up to a limit, and the oldest's age."""
+class Waiting:
+    """How many notifications wait for something, counted up to a limit, and the oldest's wait."""
 
     count: int
     oldest_seconds: int
@@ -93,6 +100,7 @@ class Notification:
     """News as it is kept, with what became of it.
 
     body: without the code, which has a place there. code: None as soon as nobody needs it.
+    retry_at: when an e-mail is tried again that was put off. deferred_since: when it first was.
     """
 
     id: int
@@ -112,10 +120,16 @@ class Notification:
     status: str
     attempts: int
     last_error: str | None
+    retry_at: datetime | None
+    deferred_since: datetime | None
     created_at: datetime
     sent_at: datetime | None
 
     @property
-    def has_expired(self):
-        """Whether its code is of no use any more."""
-        return self.code_expires_at is not None and self.code_expires_at <= datetime.now(UTC)
+    def is_ready(self):
+        """Whether its e-mail can be sent now."""
+        return self.status == "queued" and self.recipient is not None and self.retry_at is None
+
+    def expires_before(self, moment):
+        """Whether it has a code that is of no use at that moment."""
+        return self.code_expires_at is not None and self.code_expires_at <= moment

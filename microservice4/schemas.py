@@ -48,6 +48,11 @@ class NotificationView(Schema):
     )
     attempts = Whole("How often the mail server was tried", 1, min=0)
     last_error = Text("Why it is not sent", None, max=1000, allow_none=True)
+    retry_at = Instant(
+        "When the mail server is asked again, after it has put the e-mail off; null if it has not",
+        None,
+        allow_none=True,
+    )
     created_at = Instant("When it was taken in", "2026-01-31T09:30:00Z")
     sent_at = Instant(
         "When the mail server took the e-mail", "2026-01-31T09:30:01Z", allow_none=True

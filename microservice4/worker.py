@@ -1,15 +1,18 @@
 """The worker: hands the e-mails that wait to the mail server."""
 
 from chassis import revocations
-from chassis.worker import Parallel, run
-from microservice4.logic import retention, sending, watching
-from microservice4.logic.addressing import LANE
+from chassis.worker import Parallel, Prompt, run
+from microservice4.logic import addressing, deferring, retention, sending, watching
 
-LANES = {LANE: Parallel(sending.send, threads=3)}
+LANES = {
+    addressing.LANE: Prompt(sending.send, threads=4),
+    deferring.LANE: Parallel(sending.send, threads=2),
+}
+FREQUENT = [revocations.fetch, deferring.take_up, watching.watch]
 
 
 def main():
-    run("microservice4", LANES, [retention.clean_up], [revocations.fetch, watching.watch])
+    run("microservice4", LANES, [retention.clean_up], FREQUENT)
 
 
 if __name__ == "__main__":

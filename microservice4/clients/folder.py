@@ -3,13 +3,13 @@
 from pathlib import Path
 from urllib.parse import unquote
 
-from microservice4.errors import MailServerUnavailable
+from microservice4.errors import MailServerAway
 
 
 def write(server, name, message):
     """Write the e-mail under that name, where it is complete from the first moment on.
 
-    server: the parts of `file:///folder`. Raises MailServerUnavailable.
+    server: the parts of `file:///folder`. Raises MailServerAway.
     """
     file = Path(unquote(server.path)) / name
     unfinished = file.with_suffix(".new")
@@ -18,4 +18,4 @@ def write(server, name, message):
         unfinished.write_bytes(message.as_bytes())
         unfinished.replace(file)
     except OSError as error:
-        raise MailServerUnavailable(f"no file could be written: {error.strerror}") from error
+        raise MailServerAway(f"no file could be written: {error.strerror}") from error

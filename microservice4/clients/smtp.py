@@ -1,4 +1,4 @@
-"""SMTP: one conversation for each e-mail, which ends in time and in one of three ways."""
+"""SMTP: one conversation for each e-mail, which ends in time and in one of four ways."""
 
 import re
 import smtplib
@@ -9,7 +9,7 @@ from urllib.parse import unquote
 
 from chassis import context
 from microservice4.clients.composing import domain_of, envelope
-from microservice4.errors import MailRefused, MailServerUnavailable
+from microservice4.errors import MailDeferred, MailRefused, MailServerAway
 
 MAIL_SECONDS = 3.0  # what the worker has beyond it is for writing down how it ended
 CONNECT_SECONDS = 1.0  # for each address that the server's name has
@@ -19,11 +19,12 @@ _LONGEST_REASON = 300
 
 
 def send(server, message):
-    """Return when the server has taken the e-mail. Raises MailRefused or MailServerUnavailable.
+    """Return when the server has taken the e-mail. server: the parts of an SMTP_URL. Raises:
 
-    server: the parts of an SMTP_URL. Refused for good is what the server says no to (5xx) because
-    of the recipient or the e-mail; a no to us (to our password, to our sender) can be mended, and
-    then the e-mail still goes out.
+    - MailRefused: the server says no (5xx) because of the recipient or the e-mail.
+    - MailDeferred: it says later (4xx) because of them, or falls silent after the recipient.
+    - MailServerAway: it is not reached, or does not want us (our password, our sender). That can
+      be corrected, and then every e-mail still goes out.
     """
     sender, recipient = envelope(message)
     conversation = None
@@ -42,7 +43,8 @@ def send(server, message):
             raise _verdict(no.smtp_code, no.smtp_error, recipient) from None
         raise _silence(server, no) from None
     except (smtplib.SMTPException, OSError, UnicodeError) as silence:
-        raise _silence(server, silence) from None
+        has_recipient = conversation is not None and conversation.has_recipient
+        raise _silence(server, silence, MailDeferred if has_recipient else MailServerAway) from None
     finally:
         if conversation is not None:
             _close(conversation)
@@ -65,7 +67,7 @@ def _secure(conversation, server):
             conversation.starttls(context=_tls(verified=bool(server.username)))
             conversation.ehlo()
         elif server.username:
-            raise MailServerUnavailable(f"{server.hostname}: no STARTTLS, so no password is sent")
+            raise MailServerAway(f"{server.hostname}: no STARTTLS, so no password is sent")
     if server.username:
         conversation.login(unquote(server.username), unquote(server.password or ""))
 
@@ -91,23 +93,33 @@ def _verdict(code, words, recipient):
     reason = f"{code} {words.decode(errors='replace')}"
     reason = re.sub(re.escape(recipient), "recipient", reason, flags=re.IGNORECASE)
     reason = "".join(character if character.isprintable() else " " for character in reason)
-    outcome = MailRefused if 500 <= code < 600 else MailServerUnavailable
+    outcome = MailRefused if 500 <= code < 600 else MailDeferred
     return outcome(reason[:_LONGEST_REASON])
 
 
-def _silence(server, error):
+def _silence(server, error, outcome=MailServerAway):
     """No verdict. The words of an error may repeat a name or a password; its kind does not."""
     code = getattr(error, "smtp_code", "")
-    return MailServerUnavailable(f"{server.hostname}: {type(error).__name__} {code}".rstrip())
+    return outcome(f"{server.hostname}: {type(error).__name__} {code}".rstrip())
 
 
 class _InTime:
-    """Gives each step of a conversation the time that the whole has left."""
+    """Gives each step of a conversation the time that the whole has left.
+
+    has_recipient: whether the server has taken us and our sender, and was told the recipient. What
+    comes after that is about the e-mail.
+    """
+
+    has_recipient = False
 
     def __init__(self, *arguments, **named):
         left = context.seconds_left()
         self._end = time.monotonic() + (MAIL_SECONDS if left is None else min(left, MAIL_SECONDS))
         super().__init__(*arguments, **named)
+
+    def rcpt(self, *arguments, **named):
+        self.has_recipient = True
+        return super().rcpt(*arguments, **named)
 
     def send(self, s):
         self._hurry()

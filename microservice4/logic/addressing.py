@@ -13,6 +13,7 @@ LANE = "mail"
 
 USER_LEFT = "the user has been deleted"
 OVERTAKEN = "overtaken by later news of the same order"
+ADDRESS_REPLACED = "another address was entered since, so its code is of no use"
 TOO_OLD = "it happened longer ago than notifications are kept"
 GOES_NOWHERE = "no e-mail is sent to addresses that end in .invalid"
 TOO_MANY = "an unconfirmed address gets no more e-mails than UNCONFIRMED_EMAILS_PER_DAY"
@@ -50,21 +51,25 @@ def fate_by_contact(tx, news, contact):
 
 
 def send_if_addressed(tx, notification_id, news, fate):
-    """Hand an e-mail to the worker, if there is one to send.
+    """Hand an e-mail to the worker, if there is one to send."""
+    if fate.status == "queued" and fate.recipient is not None:
+        hand_over(tx, LANE, notification_id, news)
+
+
+def hand_over(tx, lane, notification_id, news):
+    """Hand an e-mail to a lane of the worker.
 
     It goes out after whatever else waits to be said of the same order, or of the same user. One
     about an address waits for nothing: else an address whose mail server takes nothing, entered
     by a thief, would hold up the owner's password reset.
     """
-    if fate.status != "queued" or fate.recipient is None:
-        return
     if news.event_type in ABOUT_AN_ADDRESS:
         about = f"notification/{notification_id}"
     elif news.order_id is None:
         about = f"user/{news.user_id}"
     else:
         about = f"order/{news.order_id}"
-    outbox.enqueue(tx, LANE, subject=about, message={"notification_id": notification_id})
+    outbox.enqueue(tx, lane, subject=about, message={"notification_id": notification_id})
 
 
 def goes_nowhere(email):
@@ -98,7 +103,10 @@ def _has_had_enough(tx, news, recipient):
     is_reset = news.event_type == PASSWORD_RESET
     counted = [kind for kind in EMAILED if (kind == PASSWORD_RESET) == is_reset]
     most = service.current().settings.unconfirmed_emails_per_day
-    return database.count_to_unconfirmed(tx, recipient, event_types=counted, at_most=most) >= most
+    others = database.count_to_unconfirmed(
+        tx, recipient, event_types=counted, other_than=news.event_id, at_most=most
+    )
+    return others >= most
 
 
 def _is_overtaken(tx, news):

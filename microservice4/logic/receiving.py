@@ -1,17 +1,19 @@
 """What the other services tell: who the users are, and what happened to them and their orders."""
 
+from dataclasses import replace
 from datetime import UTC, datetime, timedelta
 
 from chassis import context, inbox, service, wire
 from microservice4 import database
 from microservice4.logic.addressing import (
+    ADDRESS_REPLACED,
     TOO_OLD,
     USER_LEFT,
     fate_by_contact,
     fate_of,
     send_if_addressed,
 )
-from microservice4.models import EMAILED, Fate, News
+from microservice4.models import ABOUT_AN_ADDRESS, CONFIRMATION, EMAILED, Fate, News
 
 _OF_THE_CONTACT = {"username", "email", "email_confirmed", "full_name"}
 _IN_COLUMNS = {"recipient", "recipient_confirmed", "code"}  # a code must not outlive its e-mail
@@ -44,6 +46,7 @@ def _learn(tx, contact, user):
     """Return the contact as it is known now, and address what has waited for it."""
     if contact.deleted or _is_old_news(user["version"], contact.version):
         return contact
+    before = contact
     contact = database.update_contact(
         tx,
         contact.user_id,
@@ -53,11 +56,37 @@ def _learn(tx, contact, user):
         full_name=user["full_name"],
         version=user["version"],
     )
-    for notification in database.list_waiting_for_contact(tx, contact.user_id):
-        fate = fate_by_contact(tx, notification, contact)
-        database.update_fate(tx, notification.id, fate)
-        send_if_addressed(tx, notification.id, notification, fate)
+    if before.is_known and not before.is_at(contact.email):
+        _suppress_codes(tx, contact.user_id, ABOUT_AN_ADDRESS, other_than=contact.email)
+    for notification in database.list_to_address(tx, contact):
+        _address(tx, _without_code_for_another(tx, notification, contact), contact)
     return contact
+
+
+def _suppress_codes(tx, user_id, event_types, *, other_than):
+    """Suppress what takes a code to an address that was replaced: Users refuses such a code."""
+    database.suppress_codes(
+        tx, user_id, ADDRESS_REPLACED, event_types=event_types, other_than=other_than
+    )
+
+
+def _address(tx, notification, contact):
+    """Send a queued notification to the contact. A message that is in the outbox does no harm."""
+    fate = fate_by_contact(tx, notification, contact)
+    database.update_fate(tx, notification.id, fate)
+    send_if_addressed(tx, notification.id, notification, fate)
+
+
+def _without_code_for_another(tx, notification, contact):
+    """Return the notification, without the code if that is for another address than the contact's.
+
+    A code shows who reads the address that it is sent to, so it must not go anywhere else. Users
+    sends another one to the new address.
+    """
+    if notification.recipient is None or contact.is_at(notification.recipient):
+        return notification
+    database.forget_code(tx, notification.id)
+    return replace(notification, code=None, code_expires_at=None)
 
 
 def _is_old_news(version, known):
@@ -81,6 +110,8 @@ def _told(data):
 
 def _notify(tx, contact, event):
     data = event["data"]
+    if event["type"] == CONFIRMATION:
+        _suppress_codes(tx, contact.user_id, [CONFIRMATION], other_than=data["recipient"])
     facts = {} if contact.deleted else _told(data)
     order_id = data.get("order_id")
     news = News(

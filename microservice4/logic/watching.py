@@ -1,7 +1,8 @@
-"""What an operator must know: notifications that wait for the address of their user.
+"""What an operator must know: notifications that wait.
 
-They wait for an event of Users. One that never comes was lost, or Users or this service was
-restored alone.
+- Some wait for the address of their user, which an event of Users tells. One that never comes was
+  lost, or Users or this service was restored alone.
+- Others wait because the mail server has put them off.
 """
 
 from chassis import metrics
@@ -10,9 +11,15 @@ from microservice4 import database
 
 
 def without_contact():
-    """Return the WithoutContact."""
+    """Return as Waiting what waits for an address."""
     with transaction() as tx:
         return database.count_without_contact(tx)
+
+
+def deferred():
+    """Return as Waiting what the mail server has put off."""
+    with transaction() as tx:
+        return database.count_deferred(tx)
 
 
 def watch():
@@ -20,3 +27,6 @@ def watch():
     found = without_contact()
     metrics.without_contact_gauge().set(found.count)
     metrics.without_contact_oldest_gauge().set(found.oldest_seconds)
+    found = deferred()
+    metrics.deferred_gauge().set(found.count)
+    metrics.deferred_oldest_gauge().set(found.oldest_seconds)

@@ -27,6 +27,10 @@ REQUESTS = {
     ),
     ("microservice3", "/orders"): ("/orders", {"items": [{"product_id": 1, "quantity": 1}]}),
     ("microservice4", "/notifications/{notification_id}/retry"): ("/notifications/1/retry", None),
+    ("microservice4", "/notifications/{notification_id}/give-up"): (
+        "/notifications/2/give-up",
+        None,
+    ),
     **{
         (name, "/dead-letters/{letter_id}/replay"): (f"/dead-letters/{DEAD_LETTER}/replay", None)
         for name in SERVICES
@@ -44,7 +48,8 @@ def stocked(shop, a_product, a_dead_letter, databases):
         databases("microservice4"),
         """
         INSERT INTO notifications (user_id, event_id, event_type, facts, request_id, status)
-        VALUES (1, 'event-1', 'user.registered', '{}', 'request-1', 'failed')
+        VALUES (1, 'event-1', 'user.registered', '{}', 'request-1', 'failed'),
+               (1, 'event-2', 'user.registered', '{}', 'request-2', 'queued')
         """,
     )
     for name in SERVICES:

@@ -92,6 +92,12 @@ WRITES = [
         "notification.retried",
         "notification/1",
     ),
+    (
+        (NOTIFICATIONS, "post", "/notifications/{notification_id}/give-up"),
+        None,
+        "notification.given_up",
+        "notification/1",
+    ),
     *(
         ((name, *operation), None, f"dead_letter.{action}", f"dead_letter/{DEAD_LETTER}")
         for name in SERVICES

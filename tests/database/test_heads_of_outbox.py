@@ -365,6 +365,8 @@ def test_statistics_lure_no_statement_into_reading_other_subjects(service, rows,
     assert rows_read(rows, lambda tx: latest(tx, "early", 1)) < 10
     assert rows_read(rows, stranger) < 10
     assert rows_read(rows, lambda tx: take(tx, BATCH)) < 10 * BATCH
+    assert rows_read(rows, lambda tx: outbox.lease_newest(tx, "work", 1)) < 20
+    assert rows_read(rows, lambda tx: outbox.count_waiting(tx, "work", 10)) < 20
     assert rows_read(rows, lambda tx: outbox.settle(tx, "work", subject="stranger")) < 20
     assert rows_read(rows, lambda tx: latest(tx, "stranger", 1)) < 10
     assert rows_read(rows, lambda tx: latest(tx, "stranger", 2)) < 10

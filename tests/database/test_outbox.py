@@ -12,7 +12,7 @@ from chassis.database import listening, transaction
 from chassis.errors import Unavailable
 from chassis.http import NeighbourUnavailable, NotCalled, RemoteProblem
 from chassis.testing import deliver_all
-from chassis.worker import SHARE, EventsTo, Parallel, Refused, Worker
+from chassis.worker import SHARE, EventsTo, Parallel, Prompt, Refused, Worker
 
 
 @pytest.fixture
@@ -73,6 +73,50 @@ def test_messages_of_one_subject_go_in_order_and_others_do_not_wait(enqueue):
     enqueue("b", "b1")
 
     assert [message.body for message in lease()] == ['"a1"', '"a2"', '"b1"']
+
+
+def test_the_newest_message_can_be_leased_before_older_ones_but_not_before_its_subject(enqueue):
+    for subject, text in [("a", "a1"), ("b", "b1"), ("a", "a2"), ("c", "c1"), ("b", "b2")]:
+        enqueue(subject, text)
+
+    found = []
+    for _ in range(4):
+        with transaction() as tx:
+            found += [message.body for message in outbox.lease_newest(tx, "work", 1)]
+
+    assert found == ['"c1"', '"b1"', '"a1"']
+
+
+def test_what_waits_in_a_lane_is_counted_to_a_limit(enqueue):
+    for number in range(5):
+        enqueue("a", number)
+    enqueue("a", "elsewhere", lane="other")
+    lease(2)
+
+    with transaction() as tx:
+        assert [outbox.count_waiting(tx, "work", most) for most in (9, 3)] == [5, 3]
+
+
+def test_in_a_prompt_lane_what_is_new_does_not_wait_for_a_backlog(enqueue, service):
+    seen = []
+
+    def work(message):
+        seen.append(message.body)
+        if message.body == '"new"':
+            worker.stop()
+        elif len(seen) == 1:
+            enqueue("new", "new")
+        time.sleep(0.1)
+
+    for number in range(20):
+        enqueue(f"subject {number}", number)
+    worker = Worker(service, {"work": Prompt(work, threads=2)})
+    give_up = threading.Timer(20, worker.stop)
+    give_up.start()
+    worker.run()
+    give_up.cancel()
+
+    assert seen.index('"new"') < 10
 
 
 def test_a_lease_that_has_ended_is_anothers_and_the_first_can_settle_nothing(enqueue, rows):

@@ -89,6 +89,7 @@ TABLE = {
     GET     /notifications                      customer admin
     GET     /notifications/{notification_id}    owner admin
     POST    /notifications/{notification_id}/retry    admin
+    POST    /notifications/{notification_id}/give-up    admin
     POST    /internal/events                    microservice1 microservice3
     """,
 }

@@ -15,6 +15,7 @@ from chassis import (
     worker,
 )
 from microservice2.logic import catalogue
+from microservice4.clients import smtp
 
 ROOT = Path(__file__).resolve().parents[2]
 
@@ -65,6 +66,11 @@ def test_nginx_and_the_service_take_uploads_of_one_size():
 
 def test_a_probe_is_not_given_up_before_it_can_have_ended():
     assert guard.PLACE_SECONDS + http.TRY_SECONDS < guard.PROBE_SECONDS
+
+
+def test_a_conversation_with_the_mail_server_ends_before_its_task_and_its_probe():
+    assert smtp.MAIL_SECONDS < worker.TASK_SECONDS
+    assert smtp.MAIL_SECONDS <= guard.PROBE_SECONDS
 
 
 def test_a_neighbour_that_hung_until_just_now_is_called_within_3_seconds_of_its_return():

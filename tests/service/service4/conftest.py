@@ -8,6 +8,7 @@ from aiosmtpd.controller import Controller
 from chassis import testing
 from chassis.worker import Worker
 from microservice4.app import create_app
+from microservice4.logic import deferring
 from microservice4.worker import LANES
 
 
@@ -86,11 +87,17 @@ def postbox(start_mail_server):
 
 @pytest.fixture
 def work(service, rows):
-    """Returns a function: let the worker do what waits, that which it put off too."""
+    """Returns a function: let the worker do what waits, as if each pause were over."""
     worker = Worker(service, LANES)
 
     def work():
         rows("UPDATE outbox SET due_at = now()")
+        if rows("SELECT 1 FROM notifications WHERE retry_at IS NOT NULL LIMIT 1"):
+            rows(
+                "UPDATE notifications SET retry_at = now() - interval '1 s' WHERE retry_at > now()"
+            )
+            with service.active():
+                deferring.take_up()
         testing.deliver_all(worker)
 
     return work

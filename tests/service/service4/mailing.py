@@ -1,6 +1,7 @@
 """What tests of e-mails ask and do."""
 
 import time
+from datetime import UTC, datetime, timedelta
 from email import message_from_bytes
 from email.policy import default
 
@@ -12,6 +13,11 @@ def letter(postbox):
     """The one e-mail that arrived, as a reader's program sees it."""
     (envelope,) = postbox.envelopes
     return message_from_bytes(envelope.content, policy=default)
+
+
+def in_minutes(minutes):
+    """A moment from now, as events write it."""
+    return (datetime.now(UTC) + timedelta(minutes=minutes)).isoformat()
 
 
 def subjects(postbox):

@@ -20,14 +20,14 @@ def test_a_server_that_is_busy_is_asked_again_until_it_takes_the_letter(
 
     (found,) = notifications()
     assert (found["status"], found["last_error"]) == ("queued", "451 4.3.0 Try again later")
-    assert found["attempts"] >= 1
+    assert found["attempts"] == 1
 
     postbox.refusal = None
     work()
 
     (found,) = notifications()
     assert (found["status"], found["last_error"]) == ("sent", None)
-    assert found["attempts"] >= 2
+    assert found["attempts"] == 2
     assert len(postbox.envelopes) == 1
 
 
@@ -94,7 +94,7 @@ def test_a_server_that_babbles_or_falls_silent_is_left_in_time_and_asked_again(
         held[0].close()
 
     (found,) = notifications()
-    assert (found["status"], found["attempts"]) == ("queued", 1)
+    assert (found["status"], found["attempts"]) == ("queued", 0)  # it says nothing of the e-mail
     assert found["last_error"] == f"127.0.0.1: {reason}"
     assert took < 6
     assert rows("SELECT last_error FROM outbox") == [(found["last_error"],)]

@@ -14,6 +14,7 @@ FIELDS = [
     "status",
     "attempts",
     "last_error",
+    "retry_at",
     "created_at",
     "sent_at",
 ]
@@ -95,6 +96,7 @@ def test_what_is_not_there_is_not_found(number, told, admin):
     for answer in (
         admin.get(f"/notifications/{number}"),
         admin.post(f"/notifications/{number}/retry"),
+        admin.post(f"/notifications/{number}/give-up"),
     ):
         assert (answer.status_code, answer.json["code"]) == (404, "not_found")
 
@@ -144,5 +146,6 @@ def test_openapi_describes_every_route_and_nothing_of_later_releases(app):
         "/notifications",
         "/notifications/{notification_id}",
         "/notifications/{notification_id}/retry",
+        "/notifications/{notification_id}/give-up",
         "/internal/events",
     }

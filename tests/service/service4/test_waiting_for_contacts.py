@@ -1,4 +1,5 @@
-"""Notifications that wait for the address of their user are counted, whatever the cause."""
+"""Notifications that wait for the address of their user are counted, whatever the cause; so are
+e-mails that the mail server has put off."""
 
 import pytest
 
@@ -21,7 +22,15 @@ def figures(commands_of):
 def test_they_are_counted_with_the_age_of_the_oldest(
     user_event, order_event, figures, rows, postbox, work
 ):
-    assert figures() == {"without_contact": 0, "without_contact_oldest_seconds": 0}
+    assert figures() == dict.fromkeys(
+        (
+            "without_contact",
+            "without_contact_oldest_seconds",
+            "deferred",
+            "deferred_oldest_seconds",
+        ),
+        0,
+    )
 
     order_event("order.confirmed", order_id=1)
     order_event("order.confirmed", order_id=2)
@@ -33,3 +42,21 @@ def test_they_are_counted_with_the_age_of_the_oldest(
 
     user_event("user.updated")
     assert figures()["without_contact"] == 0
+
+
+def test_deferred_ones_are_counted_with_the_age_of_the_oldest(
+    user_event, figures, rows, postbox, work
+):
+    postbox.refusal = "450 Later"
+    user_event("user.registered", 7)
+    user_event("user.registered", 8)
+    work()
+    rows("UPDATE notifications SET deferred_since = now() - interval '1 hour' WHERE user_id = 7")
+
+    found = figures()
+    assert found["deferred"] == 2
+    assert 3600 <= found["deferred_oldest_seconds"] < 3700
+
+    postbox.refusal = None
+    work()
+    assert figures()["deferred"] == 0
