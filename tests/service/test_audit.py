@@ -87,7 +87,7 @@ def test_they_are_for_administrators_alone(anonymous, customer, users_service, o
 
 
 @pytest.mark.parametrize(
-    "query", ["from=yesterday", "to=2026-13-01", "actor=", "subject=product/1", "page=0"]
+    "query", ["from=yesterday", "to=2026-13-01", "subject=product/1", "page=0"]
 )
 def test_what_makes_no_sense_is_refused(admin, query):
     assert admin.get(f"/audit?{query}").status_code == 422

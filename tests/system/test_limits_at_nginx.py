@@ -20,7 +20,7 @@ READ = "/api/service1/users/7"
 
 # What is let in beyond a burst comes more slowly than any machine can ask.
 SLOWLY = {"rate=20r/s": "rate=1r/s", "rate=500r/s": "rate=20r/s"}
-LOOPBACK_IS_LIMITED = {"127.0.0.0/8 0;": "127.0.0.0/8 1;"}
+LOOPBACK_IS_LIMITED = {"127.0.0.0/8     0;": "127.0.0.0/8 1;"}
 BURST = 1_000  # that Nginx lets in of one address at once
 
 
