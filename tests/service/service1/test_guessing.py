@@ -37,11 +37,11 @@ def hashes(monkeypatch):
     """Passwords that were hashed; in place of argon2, which is tested elsewhere, a quick look."""
     tried = []
 
-    def matches(password, password_hash):
+    def confirmed(password, password_hash):
         tried.append(password)
-        return password_hash is not None and password == PASSWORD
+        return password_hash if password == PASSWORD else None
 
-    monkeypatch.setattr(passwords, "matches", matches)
+    monkeypatch.setattr(passwords, "confirmed", confirmed)
     return tried
 
 

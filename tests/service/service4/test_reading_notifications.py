@@ -106,7 +106,6 @@ def test_what_is_not_there_is_not_found(number, told, admin):
     [
         "status=lost",
         "event_type=user.renamed",
-        "event_type=",
         "user_id=seven",
         "user_id=0",
         "order_id=-1",
