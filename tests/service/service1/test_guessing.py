@@ -251,9 +251,9 @@ def test_the_host_itself_is_limited_by_account_alone(ada, try_from):
 
 
 def test_of_tries_at_once_one_is_let_through(ada, try_from, later):
-    for address in list(addresses())[:16]:  # the next wait is 64 s, longer than this test
+    for address in list(addresses())[:16]:  # the next wait is 128 s, longer than this test
         try_from(address)
-        later(60)
+        later(64)
 
     with ThreadPoolExecutor(8) as threads:
         answers = list(threads.map(try_from, list(addresses())[:8]))
