@@ -527,12 +527,13 @@ def is_still(tx, user_id, *, role, epoch):
 
 
 def find_guesses(tx, slot, key):
+    # not now(): a transaction that began before the last try would count from before it
     return tx.one(
         Guesses,
         """
         SELECT failures,
                tried_at,
-               extract(epoch FROM now() - tried_at)::float8 AS seconds_since
+               extract(epoch FROM clock_timestamp() - tried_at)::float8 AS seconds_since
           FROM guesses
          WHERE slot = %(slot)s
            AND key = %(key)s

@@ -5,6 +5,8 @@ from concurrent.futures import ThreadPoolExecutor
 import pytest
 
 from chassis import testing
+from chassis.database import transaction
+from microservice1.errors import TooManyAttempts
 from microservice1.logic import guessing, passwords, retention
 
 PASSWORD = "correct horse battery"
@@ -259,6 +261,18 @@ def test_of_tries_at_once_one_is_let_through(ada, try_from, later):
         answers = list(threads.map(try_from, list(addresses())[:8]))
 
     assert sorted(answer.status_code for answer in answers) == [401] + [429] * 7
+
+
+def test_a_transaction_that_began_before_the_last_try_waits_after_it(users, ada, try_from, later):
+    for address in list(addresses())[:16]:
+        try_from(address)
+        later(64)
+
+    with users.active(), transaction() as tx:
+        tx.value("SELECT now()")
+        assert try_from("192.0.2.77").status_code == 401
+        with pytest.raises(TooManyAttempts):
+            guessing.admit(tx, "ada", None, "192.0.2.78")
 
 
 @pytest.mark.parametrize("method", ["PUT", "PATCH"])
