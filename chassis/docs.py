@@ -11,7 +11,8 @@ import flask_swagger_ui
 from chassis.auth import public
 
 _FILES = Path(flask_swagger_ui.__file__).parent / "dist"
-_POLICY = "default-src 'self'; img-src 'self' data:; style-src 'self' 'unsafe-inline'"
+# blob: Swagger UI shows an image that it has downloaded from such an address
+_POLICY = "default-src 'self'; img-src 'self' data: blob:; style-src 'self' 'unsafe-inline'"
 
 _PAGE = """<!doctype html>
 <html lang="en">

@@ -62,7 +62,7 @@ def new_page(browser):
     yield open_page
     for context in contexts:
         context.close()
-    assert not complaints
+    assert not complaints, complaints
 
 
 @pytest.fixture

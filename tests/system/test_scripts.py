@@ -221,7 +221,7 @@ def test_status_says_why_a_service_is_not_ready_and_programs_read_the_same(stack
 
     reason = "It does not run. Last error: ModuleNotFoundError: no colour"
     lines = answer.stdout.splitlines()
-    [row] = [i for i, line in enumerate(lines) if line.startswith("microservice4  ")]
+    row, *_ = [i for i, line in enumerate(lines) if line.startswith("microservice4  ")]
     assert lines[row + 1].strip() == reason
     told = json.loads(as_json.stdout)
     assert as_json.returncode == 1

@@ -129,7 +129,7 @@ def test_other_scripts_find_the_stack_without_its_ports(stack, script, tmp_path)
     token = script("token").stdout.strip()
     me = stack.call("GET", "/api/service1/users/me", token=token)
     assert me.json()["username"] == "admin"
-    file = PROJECT / "tests/data/sample-trade.csv"
+    file = PROJECT / "scripts/lib/sample-trade.csv"
     (tmp_path / "password").write_text("wrong")
     importer = script("import-trade", file, "--password-file", tmp_path / "password")
     assert f"{stack.url} did not log admin in" in importer.stderr
