@@ -91,7 +91,7 @@ _show_server() {
     _row "$name" '' - down '' '' '' '' '' '' -
     say "  $reason"
   fi
-  record part "name=$name" "state=$state" "reason=$reason" "memory_bytes=${memory:+$((memory * 1024))}"
+  add_record part "name=$name" "state=$state" "reason=$reason" "memory_bytes=${memory:+$((memory * 1024))}"
 }
 
 _figure() { sed -n "s/^$2 //p" "$BACKUPS/metrics/$1.prom" 2>/dev/null; }

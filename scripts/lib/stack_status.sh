@@ -51,7 +51,7 @@ _show() {
     reason=$(last_error_of "$name" | head -n 1)
     if [[ -n $reason ]]; then say "  Last error: $reason"; fi
   fi
-  record part "name=$name" "state=$state" "reason=$reason" "pid=$pid" "uptime_seconds=$up" "memory_bytes=${memory:+$((memory * 1024))}"
+  add_record part "name=$name" "state=$state" "reason=$reason" "pid=$pid" "uptime_seconds=$up" "memory_bytes=${memory:+$((memory * 1024))}"
 }
 
 # last_error_of NAME: of the log of a service, `SERVICE worker`, nginx or postgresql.
