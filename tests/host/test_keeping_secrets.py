@@ -7,6 +7,7 @@ import time
 import pytest
 
 from chassis.settings import SERVICES
+from tests.host.asking import trade
 from tests.system.front_door import wait_for
 
 # prints status and chosen headers of one request, made from outside or by the host itself
@@ -108,6 +109,7 @@ def test_a_service_that_is_stopped_stays_so_and_has_its_new_key_afterwards(host)
 
 
 def test_trace_follows_an_order_through_journal_and_access_log(host):
+    trade(host)
     mail = host.output("sh", "-c", f"ls -t {MAIL}/*order.confirmed.eml | head -1")
     request_id = re.search(r"X-Request-ID: (\S+)", host.output("cat", mail))[1]
 
