@@ -15,7 +15,7 @@ The logic lets it check the row that it has locked.
 A tag is `"<version>-<hash>"`, or `"<hash>"` for a resource without a version. The hash is of the
 whole representation, so a sale, which changes the stock, gives 200 and not 304. A write compares
 versions alone. A version counts edits, so an edit that was begun before a sale still passes; it
-overwrites nothing, because nobody edits the stock.
+overwrites nothing, because no request edits the stock.
 
 No answer has a `Last-Modified`: a sale changes a product without an edit, and dates know only whole
 seconds. So reads ignore dates. A write compares `If-Unmodified-Since` with the last edit.

@@ -72,7 +72,7 @@ def list_dead_letters(query):
 @allow("admin")
 @dead_letters.response(200, WholeLetterView)
 def get_dead_letter(letter_id):
-    """Show a dead letter with what was to be delivered
+    """Show a dead letter with its message
 
     Shows the whole message, and why its receiver refused it. A single-use code is not shown.
     """

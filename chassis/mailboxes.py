@@ -5,7 +5,7 @@ refused when it is entered. A domain has an ASCII form, in which it is sent and 
 part has none, so it is sent as it was given, and compared in lower case.
 
 The domain is encoded by `idna` (IDNA 2008). The grammar of local parts is short on purpose: quotes,
-comments and literal addresses, which RFC 5322 also has, reach nobody who has typed them.
+comments and literal addresses, which RFC 5322 also allows, are refused as typing errors.
 """
 
 import re

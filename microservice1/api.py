@@ -184,10 +184,7 @@ def get_user_called(username):
     return accounts.get_user_called(identity(), username)
 
 
-@users.route("/<int:user_id>", methods=["PUT"], parameters=_USER_ID)
-@allow("user")
-@conditional
-@users.raises(
+_ERRORS_OF_A_CHANGE = (
     WrongPassword,
     UsernameTaken,
     EmailTaken,
@@ -196,6 +193,12 @@ def get_user_called(username):
     TooManyRequests,
     PasswordsBusy,
 )
+
+
+@users.route("/<int:user_id>", methods=["PUT"], parameters=_USER_ID)
+@allow("user")
+@conditional
+@users.raises(*_ERRORS_OF_A_CHANGE)
 @users.arguments(UserFields)
 @users.response(200, UserView)
 def replace_user(body, user_id, expected):
@@ -211,15 +214,7 @@ def replace_user(body, user_id, expected):
 @users.route("/<int:user_id>", methods=["PATCH"], parameters=_USER_ID)
 @allow("user")
 @conditional
-@users.raises(
-    WrongPassword,
-    UsernameTaken,
-    EmailTaken,
-    LastAdmin,
-    TooManyAttempts,
-    TooManyRequests,
-    PasswordsBusy,
-)
+@users.raises(*_ERRORS_OF_A_CHANGE)
 @users.arguments(UserChange)
 @users.response(200, UserView)
 def change_user(body, user_id, expected):
